@@ -1,7 +1,7 @@
 """Every upper bound of the system, with the relations between them asserted at import.
 
-What comes from outside is checked against these numbers and refused beyond them; what grows in memory is bounded by
-them. Sizes are bytes unless a name says otherwise.
+What comes from outside is checked against these numbers and refused beyond them; what grows in
+memory is bounded by them. Sizes are bytes unless a name says otherwise.
 """
 
 from __future__ import annotations
@@ -13,24 +13,34 @@ MIB = 1024 * KIB
 KEY_BYTES_MAXIMUM = 1 * KIB
 VALUE_BYTES_MAXIMUM = 1 * MIB
 COMMAND_OVERHEAD_BYTES = 128
-"""Session, operation and CBOR heads around the key and the two values of the largest command, compare-and-set."""
+"""Session, operation and CBOR heads around the key and the two values of the largest command,
+compare-and-set.
+"""
 COMMAND_BYTES_MAXIMUM = KEY_BYTES_MAXIMUM + 2 * VALUE_BYTES_MAXIMUM + COMMAND_OVERHEAD_BYTES
 
 # Names and numbers.
 NAME_BYTES_MAXIMUM = 63
 """A replica's name; a DNS label is no longer (RFC 1035, section 2.3.4)."""
 ADDRESS_BYTES_MAXIMUM = 260
-"""A `host:port`: a DNS name of 253 characters, a colon, five digits, and brackets around an IPv6 address."""
+"""A `host:port`: a DNS name of 253 characters, a colon, five digits, and brackets around an IPv6
+address.
+"""
 IDENTIFIER_BYTES = 16
-"""Incarnations, cluster ids, epoch ids, process ids, client ids, challenges: random, so never chosen twice."""
+"""Incarnations, cluster ids, epoch ids, process ids, client ids, challenges: random, so never
+chosen twice.
+"""
 INTEGER_MAXIMUM = 2**63 - 1
 """Terms, indexes, rounds, counters."""
 SLOTS_MAXIMUM = 64
+STATUS_TEXT_BYTES_MAXIMUM = 64
+"""A role, a state, a version: the words of a status."""
 VOTERS_MAXIMUM = 7
 
 # Datagrams.
 DATAGRAM_BYTES_MINIMUM = 1_200
-"""What every path carries without IP fragments (RFC 9000, section 14); the payload where nothing says more."""
+"""What every path carries without IP fragments (RFC 9000, section 14); the payload where nothing
+says more.
+"""
 DATAGRAM_BYTES_LOOPBACK = 60_000
 DATAGRAM_BYTES_MAXIMUM = 65_000
 ENVELOPE_BYTES_MAXIMUM = 256
@@ -64,6 +74,8 @@ CBOR_DEPTH_MAXIMUM = 8
 DATAGRAMS_PER_WAKEUP = 256
 IN_FLIGHT_BYTES_PER_FOLLOWER = 1 * MIB
 """Entries sent to a follower and not yet answered."""
+UNCOMMITTED_BYTES_MAXIMUM = 64 * MIB
+"""Commands that a leader has appended and not yet committed; more are refused as overload."""
 PENDING_WRITES_MAXIMUM = 65_536
 """Proposed and not yet applied; more are refused as overload."""
 PENDING_READS_MAXIMUM = 65_536
@@ -94,5 +106,6 @@ assert MESSAGE_BYTES_MAXIMUM >= COMMAND_BYTES_MAXIMUM
 assert LIST_BYTES_MAXIMUM + KEY_BYTES_MAXIMUM + 4 * KIB <= MESSAGE_BYTES_MAXIMUM
 assert TRANSFER_BYTES_MAXIMUM >= 8 * MESSAGE_BYTES_MAXIMUM
 assert IN_FLIGHT_BYTES_PER_FOLLOWER >= DATAGRAM_BYTES_MAXIMUM
+assert UNCOMMITTED_BYTES_MAXIMUM >= 8 * COMMAND_BYTES_MAXIMUM
 assert VOTERS_MAXIMUM <= SLOTS_MAXIMUM
 assert COMMANDS_PER_REQUEST_MAXIMUM <= SESSION_OUTSTANDING_MAXIMUM

@@ -35,10 +35,11 @@ Operation: TypeAlias = Put | Delete | CompareAndSet | OpenSession
 
 
 class Command(NamedTuple):
-    """An operation under a session: what one or more entries of the log carry (dissertation, section 6.3).
+    """An operation under a session: what one or more log entries carry (dissertation, 6.3).
 
-    A session is known by its client's random id *and* the index at which it was opened, so that a late duplicate of
-    an OpenSession can't bring an expired session back under which late duplicates of writes would run again.
+    A session is known by its client's random id *and* the index at which it was opened, so that a
+    late duplicate of an OpenSession can't bring an expired session back under which late duplicates
+    of writes would run again.
     """
 
     client_id: bytes
@@ -60,9 +61,9 @@ class Outcome(IntEnum):
     DIFFERENT = 2
     """A CompareAndSet found another value; nothing was changed."""
     SESSION_EXPIRED = 3
-    """The store knows no such session: this command was not applied now, an earlier copy of it may have been."""
+    """The store knows no such session: not applied now, but an earlier copy may have been."""
     SEQUENCE_FORGOTTEN = 4
-    """The client said before that it has this command's result; a late duplicate, not applied again."""
+    """The client said that it has this command's result: a late duplicate, not applied again."""
     TOO_MANY_OUTSTANDING = 5
     """The sequence is too far beyond `first_incomplete`; not applied."""
     INVALID = 6
@@ -74,7 +75,7 @@ class Result(NamedTuple):
 
     outcome: Outcome
     revision: int
-    """The index of the entry that was applied first for this command; with ABSENT and DIFFERENT too."""
+    """The index of the entry that was applied first for this command, whatever the outcome."""
 
 
 class Item(NamedTuple):

@@ -1,1 +1,1 @@
-"""What travels: client messages, the codec of all messages, and the envelope that seals a datagram."""
+"""What travels: client messages, the codec of all messages, the envelope that seals a datagram."""

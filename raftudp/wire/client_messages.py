@@ -1,8 +1,9 @@
 """Messages between a client and a replica, one class each. The codec knows their form on the wire.
 
-A client's message names the receiving *process* where it matters (`Write`): such a datagram can be taken by that one
-process only, and by it only once (replay window), so a refusal of it is final and the client can tell *not done* from
-*unknown*. Replicas never send to a client of their own accord: the client repeats what is not answered.
+A client's message names the receiving *process* where it matters (`Write`): such a datagram can be
+taken by that one process only, and by it only once (replay window), so a refusal of it is final and
+the client can tell *not done* from *unknown*. Replicas never send to a client of their own accord:
+the client repeats what is not answered.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from raftudp.store.commands import Item, Outcome
 
 
 class RefusalReason(IntEnum):
-    """Why a replica did not take a request; numbers 1 to 9 are those of `consensus.outputs.Refusal`."""
+    """Why a replica did not take a request; numbers 1 to 9 are those of
+    `consensus.outputs.Refusal`.
+    """
 
     NOT_LEADER = 1
     NOT_OPEN = 2
@@ -33,7 +36,9 @@ class RefusalReason(IntEnum):
     CHALLENGE = 12
     """The administrative request's challenge is unknown, used or too old."""
     PENDING_LOST = 13
-    """Leadership was lost while the write was under way: it may or may not come to pass. Ask the new leader."""
+    """Leadership was lost while the write was under way: it may or may not come to pass. Ask the
+    new leader.
+    """
     UNKNOWN_SERVER = 14
 
 
@@ -62,7 +67,9 @@ class HelloAnswer(NamedTuple):
 
 
 class Write(NamedTuple):
-    """Commands of one client, encoded (`encoding.records.encode_command`); each becomes entries of the log."""
+    """Commands of one client, encoded (`encoding.records.encode_command`); each becomes entries of
+    the log.
+    """
 
     process: bytes
     attempt: int
@@ -128,7 +135,9 @@ class ReadAnswer(NamedTuple):
 
 
 class List(NamedTuple):
-    """A page of the keys that begin with `prefix`, in order, after the key `after` (None: from the first)."""
+    """A page of the keys that begin with `prefix`, in order, after the key `after` (None: from the
+    first).
+    """
 
     request: int
     stale: bool
@@ -172,7 +181,9 @@ class Follower(NamedTuple):
 
 
 class StatusAnswer(NamedTuple):
-    """A replica's picture of itself; sender, incarnation, cluster and epoch are in the envelope too."""
+    """A replica's picture of itself; sender, incarnation, cluster and epoch are in the envelope
+    too.
+    """
 
     request: int
     name: str
@@ -254,16 +265,18 @@ class Part(NamedTuple):
     transfer: int
     """Chosen by the sender of the large message, unique within its process."""
     number: int
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks of a message
     total_bytes: int
     data: bytes
 
 
 class PartsReceived(NamedTuple):
-    """The receiver of a large message has all parts below `received_below`, and of the later ones lacks `missing`.
+    """The receiver of a large message has all parts below `received_below`, and of the later ones
+    lacks `missing`.
 
-    Sent by a replica for each wake-up that brought parts, and by a client likewise and again when nothing more comes;
-    the sender of the parts answers with the next window. `missing` lists gaps among the parts seen so far.
+    Sent by a replica for each wake-up that brought parts, and by a client likewise and again when
+    nothing more comes; the sender of the parts answers with the next window. `missing` lists gaps
+    among the parts seen so far.
     """
 
     transfer: int
@@ -271,7 +284,9 @@ class PartsReceived(NamedTuple):
     missing: tuple[int, ...]
 
 
-Request: TypeAlias = Hello | Write | Read | List | Status | ChallengeRequest | Admin | Part | PartsReceived
+Request: TypeAlias = (
+    Hello | Write | Read | List | Status | ChallengeRequest | Admin | Part | PartsReceived
+)
 Answer: TypeAlias = (
     HelloAnswer
     | Written
