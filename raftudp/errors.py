@@ -1,8 +1,8 @@
 """Every exception that raftudp raises on purpose.
 
-Two families are kept apart, as h11 does: errors of *this side* (a setting, an argument, a call that was not allowed)
-and errors of the *other side* (bytes that are no message). Nothing that arrives from outside may cause any other
-exception than a `RemoteError`.
+Two families are kept apart, as h11 does: errors of *this side* (a setting, an argument, a call that
+was not allowed) and errors of the *other side* (bytes that are no message). Nothing that arrives
+from outside may cause any other exception than a `RemoteError`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ class RaftudpError(Exception):
 
 
 class ConfigurationError(RaftudpError):
-    """A setting is missing, malformed or contradicts another; the program refuses to start (exit status 2)."""
+    """A setting is missing or wrong, so the program refuses to start (exit status 2)."""
 
 
 class RemoteError(RaftudpError):
@@ -37,7 +37,10 @@ class ClientError(RaftudpError):
 
 
 class InvalidRequest(ClientError, ValueError):
-    """The request can never be served: a key or value over its limit, a malformed address. Nothing was sent."""
+    """The request can never be served: a key or value over its limit, a malformed address.
+
+    Nothing was sent.
+    """
 
 
 class NotDone(ClientError):
@@ -53,4 +56,4 @@ class OutcomeUnknown(ClientError):
 
 
 class SessionExpired(OutcomeUnknown):
-    """The replicas have forgotten this client's session, so they can't tell whether an earlier attempt was executed."""
+    """The replicas have forgotten this client's session and can't tell what became of the write."""

@@ -1,16 +1,22 @@
-"""What may happen to a server, as data. Time is the other argument of `Server.step`; its passing is an input by itself."""
+"""What may happen to a server, as data.
+
+Time is the other argument of `Server.step`; its passing is an input by itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from raftudp.consensus.messages import Mail
-from raftudp.consensus.vocabulary import Cluster, Index, Membership
+from raftudp.consensus.vocabulary import Cluster, Index, Membership, Term
 
 
 class MailReceived(NamedTuple):
-    """An authenticated message arrived, for this incarnation or another: the core checks that itself."""
+    """An authenticated message arrived, for this incarnation or another: the core checks that
+    itself.
+    """
 
     mail: Mail
 
@@ -23,7 +29,9 @@ class CommandProposed(NamedTuple):
 
 
 class ReadRequested(NamedTuple):
-    """A linearizable read wants an index to wait for (dissertation, section 6.4); answered by a `ReadGrant`."""
+    """A linearizable read wants an index to wait for (dissertation, section 6.4); answered by a
+    `ReadGrant`.
+    """
 
     token: Hashable
 
@@ -49,10 +57,16 @@ class TransferRequested(NamedTuple):
     target: str | None
 
 
-class EntriesPersisted(NamedTuple):
-    """The log is durable up to `index`, of the entries handed out before; only then does a leader count itself."""
+@dataclass(frozen=True, slots=True)
+class EntriesPersisted:
+    """The log is durable up to `index`; only then does a leader count itself.
+
+    `term` is that entry's, as it was handed out: where the log has been cut and filled again since,
+    a late notice of the entry that was there before does not match and says nothing.
+    """
 
     index: Index
+    term: Term
 
 
 Input: TypeAlias = (

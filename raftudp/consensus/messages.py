@@ -1,7 +1,10 @@
-"""Server-to-server messages, one class each. The codec knows their form on the wire, the core what they mean.
+"""Server-to-server messages, one class each.
 
-Sender, receiver and cluster travel in the envelope (`Mail`), sealed with the message. An answer carries what it
-answers: a term, a ballot or a round. Every message stands alone, and may be lost, doubled, reordered or held for ever.
+The codec knows their form on the wire, the core what they mean.
+
+Sender, receiver and cluster travel in the envelope (`Mail`), sealed with the message. An answer
+carries what it answers: a term, a ballot or a round. Every message stands alone, and may be lost,
+doubled, reordered or held for ever.
 """
 
 from __future__ import annotations
@@ -47,11 +50,15 @@ class RequestVoteResponse(NamedTuple):
 
 
 class AppendEntries(NamedTuple):
-    """Figure 2, "AppendEntries RPC"; without entries, a heartbeat that checks consistency all the same."""
+    """Figure 2, "AppendEntries RPC"; without entries, a heartbeat that checks consistency all the
+    same.
+    """
 
     term: Term
     round: int
-    """Counts the leader's wake-ups that sent something; its answer confirms reads and freshness of that round."""
+    """Counts the leader's wake-ups that sent something; its answer confirms reads and freshness of
+    that round.
+    """
     previous_log_index: Index
     previous_log_term: Term
     leader_commit: Index
@@ -65,11 +72,15 @@ class AppendEntriesResponse(NamedTuple):
     round: int
     success: bool
     match_index: Index
-    """With success: the last index that the answered message verified, which need not be the log's last."""
+    """With success: the last index that the answered message verified, which need not be the log's
+    last.
+    """
     previous_log_index: Index
     """Without success: the index at which the answered message did not match."""
     hint_index: Index
-    """Without success: the greatest index whose term is not above the one asked for (section 5.3, the optimisation)."""
+    """Without success: the greatest index whose term is not above the one asked for (section 5.3,
+    the optimisation).
+    """
     hint_term: Term
 
 
@@ -80,7 +91,9 @@ class TimeoutNow(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The founding membership; one whose incarnation it names binds to the envelope's cluster by it."""
+    """The founding membership; one whose incarnation it names binds to the envelope's cluster by
+    it.
+    """
 
     membership: Membership
 
@@ -90,11 +103,15 @@ class Greeting(NamedTuple):
 
 
 class GreetingResponse(NamedTuple):
-    """A member's answer to a blank replica: a cluster exists, and what it holds under the asking name."""
+    """A member's answer to a blank replica: a cluster exists, and what it holds under the asking
+    name.
+    """
 
     leader: ServerId | None
     has_slot: bool
-    """Whether the membership has a slot of the asking name (filled by another incarnation, or vacant)."""
+    """Whether the membership has a slot of the asking name (filled by another incarnation, or
+    vacant).
+    """
 
 
 Message: TypeAlias = (

@@ -1,8 +1,9 @@
 """What a server's runtime must do after a step, obeyed top to bottom.
 
-`hard_state`, `truncate_after` and `entries` are made durable first, in that order; only then leave `messages`. The one
-exception: a leader's AppendEntries may leave while its own write is under way, because it counts itself only after
-`EntriesPersisted`. Then `committed` goes to the store, in index order, and from there to the clients.
+`hard_state`, `truncate_after` and `entries` are made durable first, in that order; only then leave
+`messages`. The one exception: a leader's AppendEntries may leave while its own write is under way,
+because it counts itself only after `EntriesPersisted`. Then `committed` goes to the store, in index
+order, and from there to the clients.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from raftudp.consensus.vocabulary import (
 
 
 class Refusal(IntEnum):
-    """Why a request was not taken. It left no trace in the log, so it may be asked again elsewhere."""
+    """Why a request was not taken; it left no trace in the log, it may be asked again."""
 
     NOT_LEADER = 1
     NOT_OPEN = 2
@@ -39,15 +40,18 @@ class Refusal(IntEnum):
     BLANK = 5
     """This replica belongs to no cluster."""
     ALREADY_BOUND = 6
-    """A founding for a replica that belongs to another cluster, or a founding that does not name it."""
+    """A founding for a replica that belongs to another cluster, or a founding that does not name
+    it.
+    """
     TOO_LARGE = 7
     NOT_READY = 8
     """A new leader has not yet committed an entry of its own term."""
     OVERLOADED = 9
 
 
-class Proposal(NamedTuple):
-    """What became of a CommandProposed, an OpenRequested, a FoundRequested or a TransferRequested."""
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What became of a CommandProposed, OpenRequested, FoundRequested or TransferRequested."""
 
     token: Hashable
     refusal: Refusal | None
@@ -81,6 +85,10 @@ class Outputs:
     proposals: list[Proposal] = field(default_factory=list)
     reads: list[ReadGrant] = field(default_factory=list)
     trace: list[TraceEvent] = field(default_factory=list)
+    misaddressed: int = 0
+    """Mails of another cluster, to another incarnation, or of a kind that this server does not
+    listen to.
+    """
 
 
 class FollowerStatus(NamedTuple):

@@ -1,13 +1,14 @@
-"""What a server did, as data, named after the actions of the raft.tla specification (dissertation, appendix B).
+"""What a server did, as data, named after the actions of the raft.tla specification (dissertation,
+appendix B).
 
-The runtime turns these into log lines, the simulator into the events that its checkers and its readers see. The core
-itself never logs.
+The runtime turns these into log lines, the simulator into the events that its checkers and its
+readers see. The core itself never logs.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
 
 from raftudp.consensus.vocabulary import Index, ServerId, Term
 
@@ -32,7 +33,9 @@ class Action(StrEnum):
     GRANT_VOTE = "GrantVote"
     TRUNCATE = "Truncate"
     QUORUM_UNHEARD = "QuorumUnheard"
-    """A leader gave up because no quorum answered within an election timeout (dissertation, section 6.2)."""
+    """A leader gave up because no quorum answered within an election timeout (dissertation, section
+    6.2).
+    """
     MEMBERSHIP = "Membership"
     """A membership entry was committed."""
     OPEN = "Open"
@@ -43,7 +46,8 @@ class Action(StrEnum):
     """The hand-over was given up."""
 
 
-class TraceEvent(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TraceEvent:
     """One event at one server."""
 
     action: Action

@@ -1,12 +1,13 @@
 """The words of the protocol: who a server is, what the log holds, what must survive.
 
-Names are those of the Raft paper (Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm", 2014,
-figure 2). What the paper calls a server is here one *incarnation*: one life of a replica's memory (section 2 of
-`raftudp/DESIGN.md`).
+Names are those of the Raft paper (Ongaro and Ousterhout, "In Search of an Understandable Consensus
+Algorithm", 2014, figure 2). What the paper calls a server is here one *incarnation*: one life of a
+replica's memory (section 2 of `raftudp/DESIGN.md`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, NamedTuple, TypeAlias
 
@@ -53,7 +54,9 @@ class EntryKind(IntEnum):
     """What an entry of the log is for."""
 
     NOOP = 0
-    """Appended by a new leader, so that it commits something of its own term (dissertation, section 6.4)."""
+    """Appended by a new leader, so that it commits something of its own term (dissertation, section
+    6.4).
+    """
     COMMAND = 1
     """A whole command, or the last part of one."""
     COMMAND_PART = 2
@@ -75,22 +78,32 @@ class Slot(NamedTuple):
     """The incarnation that a vacant slot held last; it is never filled with it again."""
 
 
-class Membership(NamedTuple):
-    """Who belongs: an ordered set of slots. A quorum is a majority of *all* slots, and only filled ones count."""
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Who belongs: an ordered set of slots.
+
+    A quorum is a majority of *all* slots, and only filled ones can be part of it.
+    """
 
     slots: tuple[Slot, ...]
+    _identities: tuple[ServerId, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        filled = (s for s in self.slots if s.incarnation is not None)
+        identities = tuple(ServerId(s.name, s.incarnation or b"") for s in filled)
+        object.__setattr__(self, "_identities", identities)
 
     def identities(self) -> tuple[ServerId, ...]:
         """The servers that fill slots, in order."""
-        return tuple(ServerId(s.name, s.incarnation) for s in self.slots if s.incarnation is not None)
+        return self._identities
+
+    def is_filled_by(self, identity: ServerId) -> bool:
+        """Whether this full identity, and not only its name, fills a slot."""
+        return identity in self._identities
 
     def slot(self, name: str) -> Slot | None:
         """The slot of that name, if there is one."""
         return next((slot for slot in self.slots if slot.name == name), None)
-
-    def __contains__(self, identity: object) -> bool:
-        """Whether this full identity fills a slot."""
-        return identity in self.identities()
 
 
 class Entry(NamedTuple):
@@ -99,11 +112,15 @@ class Entry(NamedTuple):
     term: Term
     kind: EntryKind
     data: bytes | Membership | Cluster
-    """Opaque bytes of a command; a membership; the cluster that an OPEN entry opens; empty for a NOOP."""
+    """Opaque bytes of a command; a membership; the cluster that an OPEN entry opens; empty for a
+    NOOP.
+    """
 
 
 class HardState(NamedTuple):
-    """What a server must never forget, beside its log, in one life of its memory (figure 2, "persistent state")."""
+    """What a server must never forget, beside its log, in one life of its memory (figure 2,
+    "persistent state").
+    """
 
     current_term: Term
     voted_for: ServerId | None
