@@ -57,3 +57,20 @@ class OutcomeUnknown(ClientError):
 
 class SessionExpired(OutcomeUnknown):
     """The replicas have forgotten this client's session and can't tell what became of the write."""
+
+
+class NoAnswer(ClientError):
+    """Nobody answered a read or a question in time; it changed nothing, so it may be asked again.
+
+    `reason` is one of `silent` (no server answered at all), `no-leader`, `not-open` (founded, but
+    clients are not let in yet), `blank` (the servers belong to no cluster, or not any more),
+    `other-cluster` and `slow` (a leader is known, and did not answer in time).
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class FoundingError(ClientError):
+    """A cluster was not founded; the text says what to do."""
