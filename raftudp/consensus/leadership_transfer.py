@@ -13,9 +13,7 @@ from raftudp.consensus.vocabulary import Role, ServerId
 
 
 def begin(state: State, target: str | None, now_us: int) -> Refusal | None:
-    """Starts handing over to the named server, or to the one that is furthest among those heard
-    from lately.
-    """
+    """Starts handing over to the named server, or to the furthest of those heard from lately."""
     if state.role is not Role.LEADER:
         return Refusal.NOT_LEADER
     chosen = _named(state, target) if target is not None else _furthest(state, now_us)
@@ -28,7 +26,7 @@ def begin(state: State, target: str | None, now_us: int) -> Refusal | None:
 
 
 def message(state: State) -> tuple[ServerId, TimeoutNow] | None:
-    """Starts handing over to the named server, or to the furthest of those heard from lately."""
+    """TimeoutNow for the target once it holds the whole log; sent again at each heartbeat."""
     transfer = state.transfer
     if transfer is None:
         return None
