@@ -11,7 +11,7 @@ from raftudp.consensus.log import entry_bytes
 from raftudp.consensus.messages import AppendEntries, AppendEntriesResponse
 from raftudp.consensus.progress import Mode, Progress
 from raftudp.consensus.quorum import quorum_value
-from raftudp.consensus.state import State
+from raftudp.consensus.state import NEVER, State
 from raftudp.consensus.trace import Action
 from raftudp.consensus.vocabulary import Entry, EntryKind, Index, Role, ServerId
 from raftudp.limits import (
@@ -150,7 +150,7 @@ def flush(
             sent.append((follower, message))
         if (heartbeat or confirm) and len(sent) == before:
             sent.append((follower, _build(state, progress, round_, built, empty=True)[0]))
-    if sent:
+    if sent or confirm:
         state.round = round_
         state.rounds_sent_us.append(now_us)
         horizon_us = now_us - 4 * state.configuration.election_timeout_us_maximum
@@ -168,7 +168,7 @@ def heard_from_quorum_us(state: State, now_us: int) -> int:
         for identity, p in state.progress.items()
     }
     heard[state.identity] = now_us
-    return quorum_value(state.membership, heard, absent=state.leading_since_us)
+    return quorum_value(state.membership, heard, absent=-NEVER)
 
 
 def _build(

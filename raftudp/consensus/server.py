@@ -363,8 +363,7 @@ class Server:
             return
         if now_us >= state.election_deadline_us:
             if state.role is Role.LEARNER:
-                state.leader = None
-                state.election_deadline_us = now_us + state.random_election_timeout_us()
+                transitions.miss_leader(state, now_us)
                 return
             transitions.become_pre_candidate(state, now_us)
             if election.has_won(state):
@@ -414,8 +413,6 @@ class Server:
         if heartbeat:
             self._pass_founding_on()
             self._send_timeout_now()
-        elif confirm and not state.progress:
-            state.round += 1
         self._outputs.reads.extend(reading.confirmed(state))
 
     def _deliver_committed(self, outputs: Outputs) -> None:

@@ -90,6 +90,8 @@ class State:
     """Committed entries up to here were handed to the runtime."""
     is_open: bool = False
     """A committed OPEN entry names this epoch."""
+    election_timeout_us: int = 0
+    """The draw that is in force: chosen anew with each ballot and each change of role."""
     election_deadline_us: int = NEVER
     heard_from_leader_us: int = -NEVER
     """When a message of the current term's leader arrived last."""
@@ -145,10 +147,10 @@ class State:
         """The identities that fill the other slots of the latest membership, in order."""
         return tuple(i for i in self.membership.identities() if i != self.identity)
 
-    def random_election_timeout_us(self) -> int:
-        """A fresh election timeout (section 5.2)."""
+    def draw_election_timeout(self) -> None:
+        """Chooses a fresh election timeout (section 5.2)."""
         configuration = self.configuration
-        return self.random.randint(
+        self.election_timeout_us = self.random.randint(
             configuration.election_timeout_us_minimum, configuration.election_timeout_us_maximum
         )
 

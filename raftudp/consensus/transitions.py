@@ -85,6 +85,13 @@ def recognise_leader(state: State, leader: ServerId, now_us: int) -> None:
         state.leader = leader
         state.note(Action.FOLLOW, leader)
     state.heard_from_leader_us = now_us
+    state.election_deadline_us = now_us + state.election_timeout_us
+
+
+def miss_leader(state: State, now_us: int) -> None:
+    """A learner's leader has fallen silent; it may not campaign, and waits for the next one."""
+    assert state.role is Role.LEARNER
+    state.leader = None
     _await_leader(state, now_us)
 
 
@@ -151,8 +158,9 @@ def _begin_ballot(state: State, now_us: int) -> None:
     state.votes_granted = {state.identity}
     state.votes_answered = {state.identity}
     state.resend_deadline_us = now_us
-    state.election_deadline_us = now_us + state.random_election_timeout_us()
+    _await_leader(state, now_us)
 
 
 def _await_leader(state: State, now_us: int) -> None:
-    state.election_deadline_us = now_us + state.random_election_timeout_us()
+    state.draw_election_timeout()
+    state.election_deadline_us = now_us + state.election_timeout_us
