@@ -93,6 +93,8 @@ SESSIONS_MAXIMUM = 10_000
 """Sessions remembered; the one unused for longest, in log order, expires first."""
 SESSION_OUTSTANDING_MAXIMUM = 1_024
 """Results kept for one session: its writes that may still be repeated."""
+SESSION_RESULTS_MAXIMUM = 1_048_576
+"""Results kept for all sessions together; beyond it the session unused for longest expires."""
 COMMANDS_PER_REQUEST_MAXIMUM = 1_024
 LIST_ITEMS_MAXIMUM = 1_000
 LIST_BYTES_MAXIMUM = VALUE_BYTES_MAXIMUM
@@ -108,4 +110,5 @@ assert TRANSFER_BYTES_MAXIMUM >= 8 * MESSAGE_BYTES_MAXIMUM
 assert IN_FLIGHT_BYTES_PER_FOLLOWER >= DATAGRAM_BYTES_MAXIMUM
 assert UNCOMMITTED_BYTES_MAXIMUM >= 8 * COMMAND_BYTES_MAXIMUM
 assert VOTERS_MAXIMUM <= SLOTS_MAXIMUM
+assert SESSION_RESULTS_MAXIMUM >= SESSION_OUTSTANDING_MAXIMUM, "the session in use never expires"
 assert COMMANDS_PER_REQUEST_MAXIMUM <= SESSION_OUTSTANDING_MAXIMUM
