@@ -68,7 +68,7 @@ def decode_command(data: bytes) -> Command:
     value = cbor.decode(data)
     if type(value) is not tuple or len(value) < 5:
         raise DecodeError("not a command")
-    client_id, opened_at, sequence, first_incomplete, code, *fields = value
+    client_id, opened_at, sequence, first_incomplete, code = value[:5]
     if not (
         type(client_id) is bytes
         and len(client_id) == IDENTIFIER_BYTES
@@ -79,22 +79,22 @@ def decode_command(data: bytes) -> Command:
         and (code == _OPEN_SESSION) == (sequence == 0)
     ):
         raise DecodeError("not a command")
-    operation = _operation_from(code, fields)
+    operation = _operation_from(code, value[5:])
     return Command(client_id, opened_at, sequence, first_incomplete, operation)
 
 
-def _operation_from(code: int, fields: list[object]) -> Operation:
-    match code, fields:
-        case 1, [put_key, value]:
-            return Put(key(put_key), stored_value(value))
-        case 2, [deleted_key]:
-            return Delete(key(deleted_key))
-        case 3, [set_key, expected, value]:
-            return CompareAndSet(key(set_key), stored_value_or_none(expected), stored_value(value))
-        case 0, []:
-            return OpenSession()
-        case _:
-            raise DecodeError("not an operation")
+def _operation_from(code: int, fields: tuple[object, ...]) -> Operation:
+    if code == _PUT and len(fields) == 2:
+        return Put(key(fields[0]), stored_value(fields[1]))
+    if code == _DELETE and len(fields) == 1:
+        return Delete(key(fields[0]))
+    if code == _COMPARE_AND_SET and len(fields) == 3:
+        return CompareAndSet(
+            key(fields[0]), stored_value_or_none(fields[1]), stored_value(fields[2])
+        )
+    if code == _OPEN_SESSION and not fields:
+        return OpenSession()
+    raise DecodeError("not an operation")
 
 
 def encode_entries(entries: Sequence[Entry]) -> bytes:

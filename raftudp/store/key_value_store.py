@@ -14,11 +14,11 @@ _REVISION_BYTES = 8
 class KeyValueStore:
     """Keys, values and revisions.
 
-    A value is kept in one piece with its revision before it: so each key needs two objects, neither
-    of which the garbage collector has to visit (a million keys of 16 bytes with values of 64 take
+    A value is kept in one piece with its revision before it: each key needs two objects, neither of
+    which the garbage collector has to visit (a million keys of 16 bytes with values of 64 take
     230 MB). The ordered index is touched only where a key appears or disappears, which costs 2 to 4
-    microseconds at up to a million keys; built when somebody lists, it would take a second then, and
-    hold the replica up for longer than an election timeout.
+    microseconds at up to a million keys. Built when somebody lists, it would take a second then,
+    and hold the replica up for longer than an election timeout.
     """
 
     def __init__(self) -> None:
