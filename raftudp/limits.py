@@ -61,6 +61,8 @@ MESSAGE_BYTES_MAXIMUM = COMMAND_BYTES_MAXIMUM + 4 * KIB
 PARTS_MAXIMUM = -(-MESSAGE_BYTES_MAXIMUM // (BODY_BYTES_MINIMUM - PART_BYTES_OVERHEAD))
 PARTS_PER_WINDOW = 32
 """Parts of one transfer that may be under way at a time."""
+PARTS_WINDOW_BYTES = 128 * KIB
+"""Of large parts, fewer: more would overflow the receive buffer that kernels give unasked."""
 PARTS_MISSING_MAXIMUM = 64
 """Part numbers that one acknowledgement lists."""
 TRAIN_DATAGRAMS_MAXIMUM = 64
