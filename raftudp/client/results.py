@@ -81,7 +81,7 @@ class ServerReport(NamedTuple):
 
 
 class Dump(NamedTuple):
-    """All that one server itself holds under a prefix, which may be older than the cluster's state."""
+    """All that one server itself holds under a prefix; it may be older than the cluster's state."""
 
     name: str
     applied_index: int
