@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, NoReturn
 
 import cbor2
@@ -50,10 +51,16 @@ _END = os.urandom(16)
 
 
 def encode(value: object) -> bytes:
-    """Encode integers, booleans, None, bytes, text, and lists or tuples of these (NamedTuples and
-    IntEnums too).
+    """Encode integers, booleans, None, bytes, text, and tuples of these.
+
+    NamedTuples are tuples, and a dataclass stands for the tuple of its fields.
     """
-    return cbor2.dumps(value)
+    return cbor2.dumps(value, default=_encode_dataclass)
+
+
+def _encode_dataclass(encoder: cbor2.CBOREncoder, value: Any) -> None:
+    """Take over where cbor2 doesn't know the type."""
+    encoder.encode(tuple([getattr(value, each.name) for each in fields(value) if each.init]))
 
 
 def decode(data: bytes) -> object:

@@ -48,12 +48,13 @@ class OutgoingParts:
             return []
         window = max(1, min(window, PARTS_WINDOW_BYTES // self._part_bytes))
         numbers = [n for n in missing if received_below <= n < self._sent_below][:window]
-        window_end = min(self.count, received_below + window)
-        numbers.extend(range(self._sent_below, window_end))
-        self._sent_below = max(self._sent_below, window_end)
+        room = window - len(numbers)
+        new_below = min(self.count, received_below + window, self._sent_below + room)
+        numbers.extend(range(self._sent_below, new_below))
+        self._sent_below = max(self._sent_below, new_below)
         if not numbers:
             numbers = [self._sent_below - 1]
-        return [self.part(number) for number in numbers[:window]]
+        return [self.part(number) for number in numbers]
 
 
 class IncomingParts:
