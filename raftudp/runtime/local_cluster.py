@@ -15,9 +15,12 @@ from typing import NamedTuple
 from raftudp.errors import ConfigurationError, RaftudpError
 from raftudp.runtime.leash import PARENT_VARIABLE
 from raftudp.wire.envelope import KeyRing
+from raftudp.wire.keys import SHARED_KEY_BYTES
 
 HOST = "127.0.0.1"
-END_TIMEOUT_S = 2.0
+STOP_TIMEOUT_S = 0.5
+"""How long a replica that stops waits for the others; at the end all stop, and none remains."""
+END_TIMEOUT_S = 3.0
 """How long replicas may take to end after SIGTERM, before SIGKILL."""
 ANSWER_TIMEOUT_S = 20.0
 """From a replica's start to its first answer; an interpreter on a busy machine is slow."""
@@ -67,7 +70,7 @@ class LocalCluster:
             _require_free_port(replica.port)
         descriptor = os.open(self.key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(KeyRing.generate_text(os.urandom(32)))
+            file.write(KeyRing.generate_text(os.urandom(SHARED_KEY_BYTES)))
 
     def start_all(self) -> None:
         """Start every replica's process."""
@@ -96,6 +99,7 @@ class LocalCluster:
             *("--listen", replica.address),
             *("--servers", self.servers),
             *("--key-file", str(self.key_file)),
+            *("--stop-timeout", str(STOP_TIMEOUT_S)),
         ]
 
     def is_running(self, name: str) -> bool:

@@ -30,7 +30,7 @@ MEMBERSHIP = Membership(
 
 @dataclass
 class FakeCluster:
-    """A `ClusterClient` that keeps its keys here; `failure` is raised by the next reads and writes."""
+    """A `ClusterClient` of three servers; reads and writes raise `failure`."""
 
     leader: str = "ss-0"
     silent: set[str] = field(default_factory=set)
@@ -69,9 +69,7 @@ class FakeCluster:
         self.values[key] = (value, revision)
         return Swapped(True, revision, "request")
 
-    def list(
-        self, prefix: bytes, *, limit: int | None = None, stale: bool = False
-    ) -> list[Item]:
+    def list(self, prefix: bytes, *, limit: int | None = None, stale: bool = False) -> list[Item]:
         """The keys that begin with `prefix`."""
         if self.failure is not None:
             raise self.failure
