@@ -95,8 +95,11 @@ class Writes:
         return True
 
     def refuse(self, key: WriteKey, refusal: Refusal) -> None:
-        """The core did not take a command of this wake-up."""
-        del self._pending[key]
+        """The core did not take a command of this wake-up.
+
+        It may be answered already: an earlier copy of it can have been committed by the same step.
+        """
+        self._pending.pop(key, None)
         for origin, attempt in self._attempts.pop(key):
             self._refuse(origin, key, attempt, RefusalReason(refusal), 0)
 
