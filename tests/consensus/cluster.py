@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from types import UnionType
 from typing import NamedTuple
 
 from raftudp.consensus.inputs import (
@@ -22,7 +23,14 @@ from raftudp.consensus.inputs import (
     OpenRequested,
     ReadRequested,
 )
-from raftudp.consensus.messages import AppendEntries, Mail
+from raftudp.consensus.messages import (
+    AppendEntries,
+    Mail,
+    RequestPreVote,
+    RequestPreVoteResponse,
+    RequestVote,
+    RequestVoteResponse,
+)
 from raftudp.consensus.outputs import Outputs, Proposal, ReadGrant, ServerStatus
 from raftudp.consensus.server import Server, ServerConfiguration
 from raftudp.consensus.trace import TraceEvent
@@ -31,6 +39,7 @@ from tests.consensus.safety import Memory, Safety, written
 
 CLUSTER = Cluster(b"the-one-cluster!", 1, b"the-first-epoch!")
 BODY_BYTES = 944
+Election = RequestPreVote | RequestPreVoteResponse | RequestVote | RequestVoteResponse
 
 
 class Letter(NamedTuple):
@@ -166,7 +175,7 @@ class SimulatedCluster:
     # ---- mail
 
     def letters(
-        self, sender: str = "", receiver: str = "", kind: type[object] = object
+        self, sender: str = "", receiver: str = "", kind: type[object] | UnionType = object
     ) -> list[Letter]:
         """The letters in the bag from, to and of this; what is not said matches any."""
         return [
@@ -178,15 +187,19 @@ class SimulatedCluster:
         ]
 
     def take(
-        self, sender: str = "", receiver: str = "", kind: type[object] = object
+        self, sender: str = "", receiver: str = "", kind: type[object] | UnionType = object
     ) -> list[Letter]:
-        """Takes such letters out of the bag: the test holds them, hands them over, or loses them."""
+        """Takes such letters out of the bag, for the test to hold, hand over or lose."""
         taken = self.letters(sender, receiver, kind)
         self.mailbag = [letter for letter in self.mailbag if letter not in taken]
         return taken
 
     def deliver(
-        self, sender: str = "", receiver: str = "", kind: type[object] = object, keep: bool = False
+        self,
+        sender: str = "",
+        receiver: str = "",
+        kind: type[object] | UnionType = object,
+        keep: bool = False,
     ) -> int:
         """Hands over such letters as are in the bag now; with `keep`, doubles of them stay."""
         chosen = self.letters(sender, receiver, kind)
@@ -263,12 +276,24 @@ class SimulatedCluster:
 
     # ---- common wishes
 
+    def win(self, name: str) -> None:
+        """This server campaigns until those whom it reaches elect it, in a new term; only their
+        votes and the questions for them are delivered.
+        """
+        term = self.status(name).term
+        for _ in range(100):
+            self.lose_patience(*(other for other in self.machines if other != name))
+            self.time_out(name)
+            while self.deliver(kind=Election):
+                pass
+            if self.role(name) is Role.LEADER and self.status(name).term > term:
+                return
+        raise AssertionError(f"{name} never wins")
+
     def elect(self, name: str) -> None:
-        """This server campaigns and wins, with whoever can be reached."""
-        self.lose_patience(*(other for other in self.machines if other != name))
-        self.time_out(name)
+        """This server wins, and all hear of it whom it reaches."""
+        self.win(name)
         self.settle()
-        assert self.role(name) is Role.LEADER
 
     def open(self) -> None:
         """The leader lets clients in."""
@@ -315,7 +340,9 @@ class SimulatedCluster:
         return (self.machines[name].memory for name in sorted(self.machines))
 
 
-def opened(names: Sequence[str] = ("a", "b", "c"), seed: int = 0, **settings: int):
+def opened(
+    names: Sequence[str] = ("a", "b", "c"), seed: int = 0, **settings: int
+) -> SimulatedCluster:
     """A cluster that is founded, led by its first server, and open to clients."""
     cluster = SimulatedCluster(names, seed, **settings)
     cluster.found()

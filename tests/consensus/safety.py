@@ -107,7 +107,7 @@ class Safety:
                 assert log[index - 1] == entry, "leader completeness"
 
     def _state_machine_safety(self, memory: Memory, outputs: Outputs, status: ServerStatus) -> None:
-        """The same entry at every committed index; first committed by a leader, held by a quorum."""
+        """The same entry at every committed index, committed first by a leader, with a quorum."""
         if outputs.truncate_after is not None:
             assert outputs.truncate_after >= len(memory.committed), "un-committed by truncation"
         if not outputs.committed:
