@@ -177,13 +177,15 @@ class Opener:
     def __init__(self, keys: KeyRing | None) -> None:
         """Open what any of the keys sealed; without keys: plain datagrams, and no others."""
         self._keys = keys
-        self._tag_bytes = Checksum.tag_bytes if keys is None else _TAG_BYTES
         self._processes: OrderedDict[bytes, _Process] = OrderedDict()
+
+    def __len__(self) -> int:
+        """How many processes are remembered."""
+        return len(self._processes)
 
     def replace_keys(self, keys: KeyRing) -> None:
         """Open with other keys from here on; what was seen stays seen."""
         self._keys = keys
-        self._tag_bytes = _TAG_BYTES
         for process in self._processes.values():
             process.prefixes.clear()
 
@@ -198,7 +200,7 @@ class Opener:
         if version != _VERSION:
             raise EnvelopeError("version")
         header_bytes = prefix_bytes + _COUNTER_BYTES
-        if len(datagram) < header_bytes + self._tag_bytes:
+        if len(datagram) < header_bytes:
             raise EnvelopeError("short")
         prefix = datagram[:prefix_bytes]
         process_id = datagram[_PROCESS]
