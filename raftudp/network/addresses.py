@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import socket
@@ -97,6 +98,12 @@ def is_loopback(host: str) -> bool:
     return (_is_ip(host, 4) or _is_ip(host, 6)) and ipaddress.ip_address(host).is_loopback
 
 
+def is_numeric(host_port: str) -> bool:
+    """Whether a `host:port` names its host by an address, so that nothing has to be looked up."""
+    host = host_port.rpartition(":")[0]
+    return _is_ip(host, 4) or _is_ip(host.strip("[]"), 6)
+
+
 def _is_ip(host: str, version: int) -> bool:
     try:
         return ipaddress.ip_address(host).version == version
@@ -149,7 +156,9 @@ class AddressBook:
     look-up that fails changes nothing.
     """
 
-    def __init__(self, resolve: Resolver, start: Starter = start_thread) -> None:
+    def __init__(self, own_name: str, resolve: Resolver, start: Starter = start_thread) -> None:
+        """`own_name` is never looked up: nobody sends mail to himself."""
+        self._own_name = own_name
         self._resolve = resolve
         self._start = start
         self._places: dict[str, _Place] = {}
@@ -161,6 +170,8 @@ class AddressBook:
     def learn(self, servers: Iterable[tuple[str, str]], now_us: int) -> None:
         """Take in (name, `host:port`) pairs; new or changed ones are looked up."""
         for name, host_port in servers:
+            if name == self._own_name:
+                continue
             place = self._places.get(name)
             if place is None or place.host_port != host_port:
                 resolved = place.resolved if place else None
@@ -190,8 +201,7 @@ class AddressBook:
         """Take in what look-ups found, and now and then look silent peers up again; cheap, for each
         wake-up.
         """
-        while self._answers:
-            self._take_answer(*self._answers.popleft(), now_us)
+        self._take_answers(now_us)
         if now_us - self._refreshed_us >= REFRESH_US:
             self._refreshed_us = now_us
             self._look_up_silent(now_us)
@@ -207,7 +217,7 @@ class AddressBook:
                 self._ask(name, now_us)
 
     def _ask(self, name: str, now_us: int) -> None:
-        """Begin a look-up."""
+        """Begin a look-up; where an address is written, its answer is there at once."""
         place = self._places[name]
         place.asked_us = now_us
         place.under_way = True
@@ -215,16 +225,22 @@ class AddressBook:
 
         def look_up() -> None:
             found: SocketAddress | None = None
-            try:
+            # An unknown name, a name that IDNA refuses, an address that another server got wrong:
+            # all are no answer.
+            with contextlib.suppress(OSError, UnicodeError, ConfigurationError):
                 found = self._resolve(*parse_host_port(host_port))
-            except (OSError, UnicodeError, ConfigurationError):
-                # An unknown name, a name that IDNA refuses, an address that another server got
-                # wrong: no answer.
-                pass
-            finally:
-                self._answers.append((name, host_port, found))
+            self._answers.append((name, host_port, found))
 
-        self._start(look_up)
+        if is_numeric(host_port):
+            look_up()
+            self._take_answers(now_us)
+        else:
+            self._start(look_up)
+
+    def _take_answers(self, now_us: int) -> None:
+        """Take in what look-ups found."""
+        while self._answers:
+            self._take_answer(*self._answers.popleft(), now_us)
 
     def _take_answer(
         self, name: str, host_port: str, found: SocketAddress | None, now_us: int

@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -60,6 +60,7 @@ DESCRIPTIONS: Final = {
     "wakeups": "turns of the loop that found something to do",
     "datagrams_received": "datagrams taken from the socket; by wakeups, the size of a batch",
     "leader_changes": "times that this replica learned of another leader, or became it",
+    "mails_without_address": "messages not sent because the receiver's name does not resolve",
     "kernel_drops": "datagrams that the kernel dropped because the receive buffer was full",
     "writes_served": "commands answered with their result",
     "reads_served": "gets and lists answered",
@@ -138,21 +139,21 @@ class _Server(ThreadingHTTPServer):
         self.address_family = found[0][0]
         super().__init__(where, _Handler)
 
-    def process_request(self, request: object, client_address: object) -> None:
+    def process_request(self, request: Any, client_address: Any) -> None:
         """Serve on a thread of its own, if there is one left."""
         if not self._free.acquire(blocking=False):
-            self.shutdown_request(request)  # type: ignore[arg-type]  # the socket it was given
+            self.shutdown_request(request)
             return
-        super().process_request(request, client_address)  # type: ignore[arg-type]  # likewise
+        super().process_request(request, client_address)
 
-    def process_request_thread(self, request: object, client_address: object) -> None:
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve, then give the thread's place back."""
         try:
-            super().process_request_thread(request, client_address)  # type: ignore[arg-type]
+            super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Whoever asked went away; nobody is left to be told."""
 
 

@@ -182,6 +182,7 @@ class Loop:
                 "wakeups": self._wakeups,
                 "datagrams_received": self._datagrams_received,
                 "leader_changes": self._telemetry.leader_changes,
+                "mails_without_address": self._mailroom.without_address,
                 "kernel_drops": self._socket.kernel_drops,
                 "writes_served": service.writes.served,
                 "reads_served": service.reads.served,

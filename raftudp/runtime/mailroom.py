@@ -60,6 +60,8 @@ class Mailroom:
         self.sent: Counter[type] = Counter()
         self.refused: Counter[str] = Counter()
         """Datagrams that got no further, by reason."""
+        self.without_address = 0
+        """Messages that were not sent because nobody knows where their receiver is."""
 
     def replace_keys(self, keys: KeyRing) -> None:
         """Seal and open with other keys from here on."""
@@ -123,7 +125,7 @@ class Mailroom:
         for mail in mails:
             address = self._addresses.address_of(mail.receiver)
             if address is None:
-                self.refused["no-address"] += 1
+                self.without_address += 1
                 continue
             sealed = self._sealer.seal(
                 Kind.SERVER,

@@ -108,7 +108,7 @@ def run_replica(configuration: Configuration) -> None:
     udp_socket = _bind(configuration)
     board = Board()
     _serve_http(configuration, board)
-    addresses = AddressBook(resolver_for(udp_socket.family))
+    addresses = AddressBook(configuration.name, resolver_for(udp_socket.family))
     addresses.learn(configuration.servers, now_us)
     keys = _KeyFile(configuration.key_file)
     me = ServerId(configuration.name, incarnation)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import structlog
 
+from raftudp.client.attempts import CLIENT_ID_BYTES_SHOWN
 from raftudp.consensus.trace import Action, TraceEvent
 from raftudp.consensus.vocabulary import Membership
 from raftudp.runtime.requests import RequestReport
@@ -148,16 +149,14 @@ class Telemetry:
 
     def handle_request(self, report: RequestReport, now_us: int) -> None:
         """A client's request failed or was slow."""
-        facts: dict[str, object] = {
+        client = report.client_id or report.origin.process
+        facts = {
             "kind": report.kind,
-            "client_process": report.origin.process.hex(),
-            "request": report.request,
+            "request_id": request_id(report),
+            "client": client.hex(),
             "outcome": report.outcome,
             "duration_ms": report.duration_us / 1_000,
         }
-        if report.client_id:
-            facts["client"] = report.client_id.hex()
-            facts["request_id"] = f"{report.client_id.hex()}-{report.request}"
         self._say_limited(logging.WARNING, "client_request", facts, now_us)
 
     def handle_refusals(self, refused: Mapping[str, int], now_us: int) -> None:
@@ -174,6 +173,13 @@ class Telemetry:
         if suppressed:
             facts = {**facts, "suppressed_before": suppressed}
         self._log.log(level, event, **facts)
+
+
+def request_id(report: RequestReport) -> str:
+    """What the client calls the request in its errors, so that one search finds both sides."""
+    if report.client_id:
+        return f"{report.client_id[:CLIENT_ID_BYTES_SHOWN].hex()}-{report.request}"
+    return f"{report.origin.process[:CLIENT_ID_BYTES_SHOWN].hex()}-r{report.request}"
 
 
 def snake_case(words: str) -> str:
