@@ -2,5 +2,11 @@
 
 Reading order: `requests` (what can be asked), `results` (what comes back), `session` (the whole),
 `leadership` (who is asked), `writes` and `questions` (what is asked), `transfers` (how large
-messages travel), then `udp_client` and `async_client`, which bring socket and clock.
+messages travel), then `link`, `udp_client` and `async_client`, which bring socket and clock, and
+`founding`, which makes a cluster out of blank servers.
 """
+
+from raftudp.client.async_client import AsyncClient
+from raftudp.client.udp_client import Client
+
+__all__ = ["AsyncClient", "Client"]
