@@ -52,7 +52,7 @@ def bind(state: State, cluster: Cluster, membership: Membership, now_us: int) ->
 
 def update_term(state: State, term: Term, now_us: int) -> None:
     """A message shows a higher term: adopt it and follow ("Rules for Servers", all servers)."""
-    assert term > state.current_term
+    assert state.role is not Role.BLANK and term > state.current_term
     state.current_term, state.voted_for = term, None
     state.note(Action.UPDATE_TERM)
     become_follower(state, now_us)
@@ -78,7 +78,7 @@ def become_follower(state: State, now_us: int) -> None:
 
 def recognise_leader(state: State, leader: ServerId, now_us: int) -> None:
     """A message of the current term's leader arrived: follow it, and put off the next election."""
-    assert state.role is not Role.LEADER, "a term has one leader"
+    assert state.role not in (Role.BLANK, Role.LEADER), "a term has one leader"
     if state.role in (Role.CANDIDATE, Role.PRE_CANDIDATE):
         become_follower(state, now_us)
     if state.leader != leader:
