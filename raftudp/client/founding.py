@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from raftudp.client.marker import Marker, MarkerContent, MarkerState
+from raftudp.client.marker import FileMarker, Marker, MarkerContent, MarkerState
 from raftudp.client.results import Administered, Reported
 from raftudp.consensus.vocabulary import Cluster, Membership, Slot
 from raftudp.errors import ClientError, FoundingError
 from raftudp.limits import IDENTIFIER_BYTES
 from raftudp.wire.client_messages import StatusAnswer
+
+__all__ = ["FileMarker", "Founded", "Marker", "Replicas", "found"]
 
 TIMEOUT_S: Final = 60.0
 OPEN_AGAIN_TIMEOUT_S: Final = 5.0
