@@ -9,9 +9,8 @@ import click
 
 from raftudp.client import Client
 from raftudp.errors import ClientError, ConfigurationError
-from shell.answers import ExitStatus
 from shell.entry import EXIT_STATUS_HELP, client_addresses, reading_options, run_shell
-from shell.signals import Ended, ending_by_signals
+from shell.signals import ending_by_signals
 
 _EXAMPLES = """\b
 Examples:
@@ -60,20 +59,14 @@ def main(
 
     Commands are typed at a prompt, given by -c, or read from a pipe. Type '?' for help.
     """
-    status = ExitStatus.FAILED
     try:
         addresses = client_addresses(servers)
         client = Client(list(addresses), key_file=key_file, timeout=timeout)
-    except ConfigurationError as error:
-        raise click.UsageError(str(error)) from error
-    except ClientError as error:
+    except (ConfigurationError, ClientError) as error:
         raise click.UsageError(str(error)) from error
     named = {name: address for address, name in addresses.items() if name is not None}
-    try:
-        with ending_by_signals(), client:
-            status = run_shell(client, named=named, commands=commands, as_json=as_json)
-    except Ended:
-        pass
+    with ending_by_signals(), client:
+        status = run_shell(client, named=named, commands=commands, as_json=as_json)
     sys.exit(status)
 
 

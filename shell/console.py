@@ -13,6 +13,7 @@ from shell.history import kept_history
 from shell.operations import Operations
 from shell.output import Output
 from shell.runner import Runner
+from shell.signals import Ended
 
 _WORD_ENDS = " \t\n"
 _END_OF_INPUT = "EOF"
@@ -52,6 +53,8 @@ class Console(cmd.Cmd):
         """Read and run lines; False if Ctrl-C cleared a line, and the next one is to be read."""
         try:
             self.cmdloop()
+        except Ended:
+            self._output.new_line()
         except KeyboardInterrupt:
             self._output.new_line()
             self.intro = None

@@ -93,7 +93,7 @@ def status(on: Operations, letters: str | None = None) -> Answer:
     name = on.servers.resolve(letters)
     reports = [report for report in on.servers.ask() if report.name == name]
     if not reports:
-        raise NotDone(f"{name} is a member, but --servers does not list it; add its address there")
+        raise NotDone(f"{name} was not found; 'servers' lists who is known")
     return StatusShown(tuple(reports), in_detail=True)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from raftudp.errors import OutcomeUnknown, RaftudpError
 from shell.answers import Answer, ExitStatus, Failed, Farewell, status_of
 from shell.arguments import Call, HelpWanted, WrongUsage, parse
 from shell.operations import Operations, helped
 from shell.output import Output
+from shell.signals import Ended
 
 _SUBMIT = "submit"
 
@@ -23,6 +24,7 @@ class Runner:
         """The highest status of the commands so far."""
         self.was_broken_off = False
         """Whether Ctrl-C broke off the latest command."""
+        self._is_ended = False
 
     def run(self, line: str, *, place: str = "", paged: bool = False) -> bool:
         """Run a line and show its answer; False if the shell shall end."""
@@ -30,19 +32,19 @@ class Runner:
         answer = self._answer(line)
         if answer is None:
             return True
-        self._output.show(answer, place=place, paged=paged)
         self.status = max(self.status, status_of(answer))
-        return not isinstance(answer, Farewell)
+        self._output.show(answer, place=place, paged=paged)
+        return not isinstance(answer, Farewell) and not self._is_ended
 
     def run_all(self, lines: Iterable[str], place: str) -> None:
         """Run lines that nobody types, until `exit` or Ctrl-C; empty and `#` lines do nothing."""
         try:
-            for number, line in enumerate(lines, start=1):
+            for number, line in enumerate(_until_interrupted(lines), start=1):
                 if line.lstrip().startswith("#"):
                     continue
                 if not self.run(line, place=f"{place} {number}") or self.was_broken_off:
                     return
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Ended):
             self._output.error("interrupted; what follows was not run", place=place)
             self.status = max(self.status, ExitStatus.FAILED)
 
@@ -62,10 +64,13 @@ class Runner:
     def _called(self, call: Call) -> Answer:
         words = " ".join(call.verb.words)
         try:
-            with self._output.progress(f"waiting for an answer to '{words}' (Ctrl-C gives up)"):
+            with self._output.progress(
+                f"waiting for an answer to '{words}' (Ctrl-C breaks it off)"
+            ):
                 return call.verb.run(self._operations, *call.values)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Ended) as interruption:
             self.was_broken_off = True
+            self._is_ended = isinstance(interruption, Ended)
             return _broken_off(call)
         except OutcomeUnknown as error:
             return _failed(call, str(error), ExitStatus.UNKNOWN, error.request_id)
@@ -78,6 +83,14 @@ class Runner:
             return _failed(
                 call, f"'{words}' failed by a fault of raftudp ({kind}: {error})", _open(call)
             )
+
+
+def _until_interrupted(lines: Iterable[str]) -> Iterator[str]:
+    """The lines; being interrupted while waiting for the next one is the end of them."""
+    try:
+        yield from lines
+    except (KeyboardInterrupt, Ended):
+        return
 
 
 def _open(call: Call) -> ExitStatus:

@@ -37,7 +37,7 @@ class Servers:
     def _learn(self, report: ServerReport) -> None:
         if report.answer is None:
             return
-        self._addresses.setdefault(report.answer.name, report.server)
+        self._addresses[report.answer.name] = report.server
         for slot in report.answer.membership.slots:
             self._addresses.setdefault(slot.name, slot.address)
 

@@ -26,5 +26,18 @@ def ending_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within this, which must be short, neither these signals nor Ctrl-C have an effect."""
+    before = {
+        number: signal.signal(number, signal.SIG_IGN) for number in (*_SIGNALS, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:
     raise Ended

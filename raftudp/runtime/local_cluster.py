@@ -60,9 +60,9 @@ class LocalCluster:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
-    def servers(self) -> str:
-        """The `NAME=HOST:PORT,...` list of all replicas."""
-        return ",".join(f"{replica.name}={replica.address}" for replica in self.replicas)
+    def addresses(self) -> dict[str, str]:
+        """All replicas' `host:port`, by name."""
+        return {replica.name: replica.address for replica in self.replicas}
 
     def prepare(self) -> None:
         """Make the shared key; raise `ConfigurationError` if a port is in use."""
@@ -93,11 +93,12 @@ class LocalCluster:
             )
 
     def _command(self, replica: LocalReplica) -> list[str]:
+        servers = ",".join(f"{name}={address}" for name, address in self.addresses.items())
         return [
             *(sys.executable, "-m", "raftudp", "serve"),
             *("--name", replica.name),
             *("--listen", replica.address),
-            *("--servers", self.servers),
+            *("--servers", servers),
             *("--key-file", str(self.key_file)),
             *("--stop-timeout", str(STOP_TIMEOUT_S)),
         ]
@@ -132,12 +133,16 @@ class LocalCluster:
                 )
             time.sleep(0.02)
 
-    def ended(self) -> dict[str, int]:
-        """The exit statuses of processes that have ended (below zero: by that signal)."""
+    def ended(self) -> set[str]:
+        """The replicas whose processes were started and have ended."""
+        return {name for name, process in self._processes.items() if process.poll() is not None}
+
+    def failures(self) -> dict[str, int]:
+        """The exit statuses of processes that ended with an error (below zero: by that signal)."""
         return {
             name: process.returncode
             for name, process in self._processes.items()
-            if process.poll() is not None
+            if process.poll() not in {None, 0}
         }
 
     def end(self) -> None:

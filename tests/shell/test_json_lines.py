@@ -13,20 +13,8 @@ from tests.shell.fakes import FakeCluster, run
 Captured = pytest.CaptureFixture[str]
 
 STATUS_FIELDS = [
-    "name",
-    "role",
-    "term",
-    "leader",
-    "commit_index",
-    "last_applied",
-    "last_log_index",
-    "incarnation",
-    "cluster_id",
-    "epoch",
-    "durability",
-    "state",
-    "uptime_s",
-    "membership",
+    *("name", "role", "term", "leader", "commit_index", "last_applied", "last_log_index"),
+    *("incarnation", "cluster_id", "epoch", "durability", "state", "uptime_s", "membership"),
 ]
 SUBMIT_FIELDS = ["operation", "key", "value", "revision", "outcome"]
 

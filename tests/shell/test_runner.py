@@ -11,6 +11,7 @@ from raftudp.errors import InvalidRequest, NoAnswer, NotDone, OutcomeUnknown
 from shell.answers import ExitStatus
 from shell.output import Output
 from shell.runner import Runner
+from shell.signals import Ended
 from tests.shell.fakes import FakeCluster, FakeStarter, operations_on, run
 
 Captured = pytest.CaptureFixture[str]
@@ -49,6 +50,7 @@ def test_an_error_names_its_line(capsys: Captured) -> None:
         (InvalidRequest("a key has at most"), "sub w a 1", ExitStatus.FAILED, "a key has at most"),
         (OutcomeUnknown("write 7 timed out", "7"), "sub w a 1", ExitStatus.UNKNOWN, "write 7"),
         (KeyboardInterrupt(), "sub w a 1", ExitStatus.UNKNOWN, "its outcome is unknown"),
+        (Ended(), "sub w a 1", ExitStatus.UNKNOWN, "its outcome is unknown"),
         (KeyboardInterrupt(), "sub r a", ExitStatus.FAILED, "it changes nothing"),
         (ZeroDivisionError("x"), "sub r a", ExitStatus.FAILED, "a fault of raftudp"),
         (ZeroDivisionError("x"), "sub w a 1", ExitStatus.UNKNOWN, "a fault of raftudp"),
@@ -76,23 +78,26 @@ def test_the_highest_status_counts() -> None:
 
 
 def test_ctrl_c_ends_a_run_that_nobody_types() -> None:
-    """A broken-off command ends the run, and so does Ctrl-C between commands."""
+    """The commands after a broken-off one are not run."""
     cluster = FakeCluster(failure=KeyboardInterrupt())
     assert run(cluster, "submit read a", "leader transfer ss-1") is ExitStatus.FAILED
     assert cluster.leader == "ss-0"
 
 
-def test_ctrl_c_between_lines_is_told(capsys: Captured) -> None:
-    """Commands that were not run make no success."""
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, Ended])
+def test_an_interruption_while_waiting_for_a_line_is_the_end_of_input(
+    capsys: Captured, interruption: type[BaseException]
+) -> None:
+    """Nothing was left undone, so what was run counts alone."""
 
-    def interrupted() -> Iterator[str]:
+    def lines() -> Iterator[str]:
         yield "servers"
-        raise KeyboardInterrupt
+        raise interruption
 
     runner = Runner(operations_on(FakeCluster()), Output())
-    runner.run_all(interrupted(), "line")
-    assert runner.status is ExitStatus.FAILED
-    assert "what follows was not run" in capsys.readouterr().err
+    runner.run_all(lines(), "line")
+    assert runner.status is ExitStatus.DONE
+    assert capsys.readouterr().err == ""
 
 
 def test_servers_are_found_by_unique_prefixes(capsys: Captured) -> None:
