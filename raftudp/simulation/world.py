@@ -19,12 +19,15 @@ from raftudp.runtime.requests import Origin, ReceivedRequest
 from raftudp.simulation.checks import Checks
 from raftudp.simulation.clients import Client, Done
 from raftudp.simulation.clock import MILLION, SimulatedClock
+from raftudp.simulation.linearizability import Answer, check
 from raftudp.simulation.nemesis import Nemesis
 from raftudp.simulation.network import Network
 from raftudp.simulation.post import PlainPost, SealedPost
 from raftudp.simulation.process import Process, Surroundings
+from raftudp.simulation.recording import recorded
 from raftudp.simulation.schedule import Schedule
 from raftudp.simulation.settings import Settings, draw_weather
+from raftudp.simulation.story import Event
 from raftudp.simulation.violations import Stuck, Violation
 from raftudp.simulation.witness import check_history
 from raftudp.wire.client_messages import (
@@ -47,14 +50,6 @@ BODY_BYTES: Final = 944
 LAST_EVENTS: Final = 60
 
 
-class Event(NamedTuple):
-    """A line of a run's story."""
-
-    at_us: int
-    who: str
-    event: TraceEvent
-
-
 class Outcome(NamedTuple):
     """What happened in a run."""
 
@@ -69,6 +64,10 @@ class Outcome(NamedTuple):
     operations: int
     unknown: int
     simulated_us: int
+    searched: int
+    """1 where the history went through the full linearizability search."""
+    undecided: int
+    """1 where that ended at its bound."""
 
 
 class World:
@@ -216,9 +215,18 @@ class World:
                 held = None if item is None else (item.revision, item.value)
                 if held != contents.get(key):
                     raise Violation("store", f"{process.name} holds {held} under {key!r}")
-        return self._outcome(done)
+        return self._outcome(done, self._search(done))
 
-    def _outcome(self, done: list[Done]) -> Outcome:
+    def _search(self, done: list[Done]) -> Answer | None:
+        """The full linearizability search, on the seeds that drew it."""
+        if not self.weather.wants_search:
+            return None
+        verdict = check(recorded(done))
+        if verdict.answer is Answer.VIOLATED:
+            raise Violation("linearizability", "\n".join(verdict.explanations))
+        return verdict.answer
+
+    def _outcome(self, done: list[Done], searched: Answer | None) -> Outcome:
         digest = sha256(repr((self._fingerprint, self.checks.committed, done)).encode())
         commands = (EntryKind.COMMAND, EntryKind.COMMAND_PART)
         return Outcome(
@@ -233,6 +241,8 @@ class World:
             operations=len(done),
             unknown=sum(one.outcome == "unknown" for one in done),
             simulated_us=self.schedule.now_us,
+            searched=int(searched is not None),
+            undecided=int(searched is Answer.UNDECIDED),
         )
 
     # ---- processes
@@ -265,6 +275,7 @@ class World:
 
     def _crashed(self, process: Process) -> None:
         self.network.release(process.name)
+        self.story.append(Event(self.schedule.now_us, process.name, "crashes, its memory gone"))
         if self._places.get(process.name) is process:
             self.crashes += 1
             wait_us = self._random.randrange(RETURN_US_MAXIMUM)
@@ -290,6 +301,7 @@ class World:
         twin = self._twins.get(destination)
         if twin is not None and twin.is_alive and self._random.random() < 0.5:
             process = twin
+        self.story.append(Event(self.schedule.now_us, destination, packet))
         process.receive(packet)
 
     def _note(self, who: str, event: TraceEvent) -> None:
