@@ -128,6 +128,7 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 2 * REQUESTS_AT_A_TIME_MAXIMUM
 
     def __init__(self, where: HostPort, board: Board, clock: Callable[[], int]) -> None:
         self.board = board
