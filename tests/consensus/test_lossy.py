@@ -24,7 +24,7 @@ class Clients:
     Each server has a store of its own, fed with what the server has committed.
     """
 
-    RETRY_US = 70_000
+    RETRY_US = 130_000
 
     def __init__(self, cluster: SimulatedCluster, network: RandomNetwork, count: int) -> None:
         self.cluster, self.network = cluster, network
@@ -111,12 +111,12 @@ def assert_all_ended_once(clients: Clients, count: int) -> None:
     assert cluster.role(cluster.leader()) is Role.LEADER
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("names", ["abc", "abcde"])
 @pytest.mark.parametrize("loss_percent", [0, 5, 20, 50])
 def test_all_commands_end_exactly_once(loss_percent: int, names: str, seed: int) -> None:
     """Whatever is lost, doubled and reordered, with no retransmission but Raft's own."""
-    count = 40
+    count = 24
     cluster = opened(names, seed=seed)
     network = RandomNetwork(cluster, seed, loss_percent / 100)
     clients = Clients(cluster, network, count)
@@ -126,10 +126,10 @@ def test_all_commands_end_exactly_once(loss_percent: int, names: str, seed: int)
     assert (network.lost > 0) == (loss_percent > 0)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_all_commands_end_exactly_once_while_servers_are_cut_off_in_turn(seed: int) -> None:
     """Leaders come and go; what was not committed is overwritten, what was stays."""
-    count = 60
+    count = 40
     cluster = opened("abcde", seed=seed)
     network = RandomNetwork(cluster, seed, loss=0.05, delay_us_maximum=120_000)
     clients = Clients(cluster, network, count)
