@@ -22,7 +22,7 @@ from raftudp.network.addresses import parse_named_servers
 from raftudp.runtime.local_cluster import LocalCluster
 from raftudp.runtime.main import keygen, serve
 from shell.answers import ExitStatus
-from shell.entry import EXIT_STATUS_HELP, reading_options, run_shell
+from shell.entry import EXIT_STATUS_HELP, WrongSettings, reading_options, run_shell
 from shell.output import Output
 from shell.signals import Ended, ending_by_signals, undisturbed
 
@@ -99,7 +99,7 @@ def init(servers: str, marker: Path, key_file: Path | None, timeout: float, as_j
                 expected, FileMarker(marker), client, timeout=timeout, progress=output.note
             )
     except ConfigurationError as error:
-        raise click.UsageError(str(error)) from error
+        raise WrongSettings(str(error)) from error
     except RaftudpError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
@@ -170,7 +170,7 @@ def up(
                     cluster.end()
         keeps_files = _told(failures, directory)
     except ConfigurationError as error:
-        raise click.UsageError(str(error)) from error
+        raise WrongSettings(str(error)) from error
     except RaftudpError as error:
         keeps_files = True
         raise click.ClickException(f"{error}\nThe logs are kept in {directory}") from error

@@ -9,7 +9,13 @@ import click
 
 from raftudp.client import Client
 from raftudp.errors import ClientError, ConfigurationError
-from shell.entry import EXIT_STATUS_HELP, client_addresses, reading_options, run_shell
+from shell.entry import (
+    EXIT_STATUS_HELP,
+    WrongSettings,
+    client_addresses,
+    reading_options,
+    run_shell,
+)
 from shell.signals import ending_by_signals
 
 _EXAMPLES = """\b
@@ -63,7 +69,7 @@ def main(
         addresses = client_addresses(servers)
         client = Client(list(addresses), key_file=key_file, timeout=timeout)
     except (ConfigurationError, ClientError) as error:
-        raise click.UsageError(str(error)) from error
+        raise WrongSettings(str(error)) from error
     named = {name: address for address, name in addresses.items() if name is not None}
     with ending_by_signals(), client:
         status = run_shell(client, named=named, commands=commands, as_json=as_json)

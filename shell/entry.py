@@ -34,6 +34,12 @@ JSON_HELP = (
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
 
+class WrongSettings(click.ClickException):
+    """A setting is wrong; its text is all that is printed, and the exit status is 2."""
+
+    exit_code = ExitStatus.WRONG_USAGE
+
+
 def reading_options(command: _Command) -> _Command:
     """Add the options that say where commands come from and how answers look."""
     for option in (

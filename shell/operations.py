@@ -179,6 +179,11 @@ def _leader(on: Operations) -> LeaderShown | None:
 def transfer(on: Operations, letters: str) -> Answer:
     """`leader transfer NAME`."""
     name = on.servers.resolve(letters)
+    before = _leader(on)
+    if before is not None and before.name == name:
+        return ServerActedOn(
+            "leader transfer", name, f"{name} leads already, in term {before.term}"
+        )
     on.client.transfer(name)
     deadline = time.monotonic() + TRANSFER_TIMEOUT_S
     while (current := _leader(on)) is None or current.name != name:

@@ -12,6 +12,7 @@ from typing import TextIO
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from shell import json_lines, rendering
 from shell.answers import Answer, error_of
@@ -42,12 +43,15 @@ class Output:
 
     def error(self, message: str, *, place: str = "") -> None:
         """Say on standard error what went wrong."""
-        self._errors.print(f"{place or 'error'}: ", style="bold red", end="")
-        self._errors.print(rendering.error_text(message), soft_wrap=not self._errors.is_terminal)
+        head = (f"{place or 'error'}: ", "bold red")
+        self._say(Text.assemble(head, rendering.error_text(message)))
 
     def note(self, message: str) -> None:
         """Say something on standard error that is neither an answer nor an error."""
-        self._errors.print(rendering.error_text(message), soft_wrap=not self._errors.is_terminal)
+        self._say(rendering.error_text(message))
+
+    def _say(self, text: Text) -> None:
+        self._errors.print(text, soft_wrap=not self._errors.is_terminal)
 
     def new_line(self) -> None:
         """End the line of the prompt, after Ctrl-C and Ctrl-D."""

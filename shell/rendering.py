@@ -36,8 +36,8 @@ VALUE_CHARACTERS_SHOWN = 300
 _STATE_HINTS = {
     "unformed": "belongs to no cluster yet: found one with `raftudp init --servers "
     "NAME=HOST:PORT,... --marker FILE`",
-    "returning": "came back without its memory, so it holds nothing, votes for nobody and "
-    "counts for nothing",
+    "returning": "came back without its memory: it holds nothing, votes for nobody and is no "
+    "part of any majority",
     "no-quorum": "reaches too few servers for a majority: it waits for them",
     "quorum-lost": "is left with fewer memories than a majority: it refuses reads and writes",
     "total-loss": "is blank as all are, though there was a cluster: it refuses reads and writes",
@@ -184,7 +184,7 @@ def _overview(reports: Sequence[ServerReport]) -> RenderableType:
             name,
             Text(answer.role, style=_ROLE_STYLES.get(answer.role, "")),
             *(str(answer.term), str(answer.commit_index), str(answer.last_applied)),
-            lags.get(answer.name, "-"),
+            lags.get(answer.name, "-") if answer.role == "follower" else "-",
             visible(answer.leader.name) or "-",
             answer.state,
             duration(answer.uptime_s),
