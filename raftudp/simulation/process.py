@@ -207,6 +207,7 @@ class _Transport:
     def send_mail(self, mails: Sequence[Mail]) -> None:
         for mail in mails:
             self._process.cross()
+            self._process.around.checks.before_mail(mail)
             self._process.post.send_mail((mail,))
         self._process.cross()
 
@@ -223,8 +224,9 @@ class _Storage:
     def __init__(self, process: Process) -> None:
         self._process = process
 
-    def write(self, outputs: Outputs) -> bool:  # noqa: ARG002  # the protocol's argument
+    def write(self, outputs: Outputs) -> bool:
         self._process.cross()
+        self._process.around.checks.after_write(self._process.identity, outputs)
         return True
 
 
@@ -236,13 +238,15 @@ class _SlowStorage:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._free_us = 0
+        self._writing: deque[Outputs] = deque()
 
-    def write(self, outputs: Outputs) -> bool:  # noqa: ARG002  # the protocol's argument
+    def write(self, outputs: Outputs) -> bool:
         process = self._process
         process.cross()
         around = process.around
         takes_us = around.random.randrange(SLOW_STORAGE_US_MAXIMUM)
         self._free_us = max(self._free_us, around.schedule.now_us) + takes_us
+        self._writing.append(outputs)
         around.schedule.at(self._free_us, self._durable)
         return False
 
@@ -252,4 +256,5 @@ class _SlowStorage:
             schedule = process.around.schedule
             schedule.at(schedule.now_us + SLOW_STORAGE_US_MAXIMUM, self._durable)
             return
+        process.around.checks.after_write(process.identity, self._writing.popleft())
         process.act(lambda now_us: process.replica.handle_durable(1, now_us))
