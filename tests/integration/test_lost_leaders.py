@@ -27,8 +27,5 @@ def test_two_leaders_in_a_row(
                 cluster.kill(cluster.leader(client))
                 fail_over_s = writers.wait_for_more(30, PATIENCE_S)
                 with capsys.disabled():
-                    print(f"
-{which} leader lost: next write {fail_over_s * 1e3:.0f} ms later")
-                    f"cluster {number}, {which} leader killed: next write {fail_over_s * 1e3:.0f} ms later"
-                )
+                    print(f" {which} leader lost, next write after {fail_over_s * 1e3:.0f} ms;")
         check_nothing_lost(client, writers)

@@ -34,6 +34,15 @@ def wait_for_founding(process: subprocess.Popen[str]) -> list[int]:
     return replicas
 
 
+def run_one_command(process: subprocess.Popen[str]) -> None:
+    """Have the shell read a command and wait for the next."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("submit read a\n")
+    process.stdin.flush()
+    assert process.stdout.readline() == "a is absent\n"
+
+
 def test_a_pipeline(tmp_path: Path) -> None:
     """What the README shows: write, read, status, and exit status 0."""
     done = run_up(tmp_path, commands="submit write a 1\nsubmit read a\nstatus\nexit\n")
@@ -89,6 +98,8 @@ def test_a_signal_ends_everything(
     """Ctrl-C, SIGTERM and SIGHUP leave no process and no file, and are no failure."""
     with started_up(tmp_path, *options) as process:
         replicas = wait_for_founding(process)
+        if not options:
+            run_one_command(process)
         process.send_signal(number)
         assert process.wait(DEADLINE_S) == 0
     assert wait_until_gone(replicas) == []

@@ -56,9 +56,7 @@ class Writers:
             except NotDone:
                 told.not_done.append(key)
             except ClientError as error:
-                raise AssertionError(
-                    f"a write ends in one of three ways, not in {error!r}"
-                ) from error
+                raise AssertionError(f"a write ends otherwise: {error!r}") from error
             else:
                 told.acknowledged[key] = written.revision
                 told.times.append(time.monotonic())
