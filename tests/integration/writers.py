@@ -67,7 +67,7 @@ class Writers:
         return {key: revision for told in self.told for key, revision in told.acknowledged.items()}
 
     def wait_for_more(self, count: int, patience_s: float) -> float:
-        """Wait for so many further acknowledgements; returns the seconds until the first of them."""
+        """Wait for so many further acknowledgements; returns the seconds until the first."""
         began = time.monotonic()
         had = len(self.acknowledged)
         while len(self.acknowledged) < had + count:
