@@ -57,7 +57,8 @@ class Machine:
     memory: Memory
     clock_ahead_us: int = 0
     persists_at_once: bool = True
-    unwritten: list[Outputs] = field(default_factory=list)
+    unwritten: list[tuple[Outputs, list[Mail]]] = field(default_factory=list)
+    """Each with the messages that wait for the write."""
     hard_state: HardState | None = None
     """As written."""
     proposals: dict[Hashable, Proposal] = field(default_factory=dict)
@@ -143,11 +144,11 @@ class SimulatedCluster:
         machine.reads.update((grant.token, grant) for grant in outputs.reads)
         machine.trace.extend(outputs.trace)
         machine.misaddressed += outputs.misaddressed
+        early: list[Mail] = []
         if not machine.persists_at_once and self.role(name) is Role.LEADER:
             early = [m for m in outputs.messages if isinstance(m.message, AppendEntries)]
-            outputs.messages = [m for m in outputs.messages if m not in early]
             self._post(early)
-        machine.unwritten.append(outputs)
+        machine.unwritten.append((outputs, [m for m in outputs.messages if m not in early]))
         if machine.persists_at_once:
             self.persist(name)
         return outputs
@@ -158,11 +159,11 @@ class SimulatedCluster:
         waiting, machine.unwritten = machine.unwritten, []
         memory = machine.memory
         has_entries = False
-        for outputs in waiting:
+        for outputs, messages in waiting:
             machine.hard_state = outputs.hard_state or machine.hard_state
             memory.durable_log = written(memory.durable_log, outputs)
             has_entries = has_entries or bool(outputs.entries)
-            self._post(outputs.messages)
+            self._post(messages)
         if has_entries:
             log = memory.durable_log
             self.step(name, EntriesPersisted(len(log), log[-1].term))
