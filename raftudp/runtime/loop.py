@@ -80,7 +80,7 @@ class Loop:
         self._wake()
 
     def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # full of wake-ups already
+        with contextlib.suppress(OSError):  # full of wake-ups already, or the loop has ended
             self._wake_writer.send(b"\0")
 
     # ---- the loop

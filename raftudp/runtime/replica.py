@@ -109,6 +109,8 @@ class Replica:
         self._identity = identity
         self._now_us = identity.started_us
         self._held: deque[_Held] = deque()
+        self._persisted: EntriesPersisted | None = None
+        """What the leader's next step is to hear of first."""
         self._joined_at: Index | None = None
         """What was committed when this incarnation was first seen to fill a slot."""
         self.misaddressed = 0
@@ -158,10 +160,12 @@ class Replica:
         return self._server.next_deadline()
 
     def _run(self, inputs: Sequence[Input]) -> None:
-        """Step the core until it has nothing more to persist, then answer."""
-        persisted = self._obey(self._server.step(inputs, self._now_us))
-        while persisted is not None:
-            persisted = self._obey(self._server.step([persisted], self._now_us))
+        """Step the core, again while it must hear at once of what it wrote, then answer."""
+        if self._persisted is not None:
+            inputs = [self._persisted, *inputs]
+        while self._obey(self._server.step(inputs, self._now_us)):
+            assert self._persisted is not None
+            inputs = [self._persisted]
         answers = self.service.take_answers()
         if answers:
             self._transport.send_answers(answers)
@@ -171,8 +175,11 @@ class Replica:
 
     # ---- what must be done about it, in order
 
-    def _obey(self, outputs: Outputs) -> EntriesPersisted | None:
-        """Do what a step asks for. Returns what is durable at once and news to a leader."""
+    def _obey(self, outputs: Outputs) -> bool:
+        """Do what a step asks for. Returns whether a leader must hear at once of its own write.
+
+        Where it sent entries, it hears of its write with the answers: it can't commit before them.
+        """
         persisted = self._make_durable(outputs)
         self._apply(outputs)
         self.service.settle(outputs.proposals, outputs.reads, self._now_us)
@@ -181,9 +188,10 @@ class Replica:
             self._take_transition()
             for event in outputs.trace:
                 self._observer.handle_trace(event, self._now_us)
-        if self.transition.role is not Role.LEADER:
-            return None
-        return persisted
+        self._persisted = persisted if self.transition.role is Role.LEADER else None
+        return self._persisted is not None and not any(
+            isinstance(mail.message, AppendEntries) for mail in outputs.messages
+        )
 
     def _make_durable(self, outputs: Outputs) -> EntriesPersisted | None:
         """Durable first, then messages; only a leader's AppendEntries overtake its own write."""

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from raftudp.consensus.inputs import EntriesPersisted, Input
+from raftudp.consensus.inputs import EntriesPersisted, Input, MailReceived
 from raftudp.consensus.messages import AppendEntries, Mail, Message, RequestVoteResponse
 from raftudp.consensus.outputs import Outputs, ServerStatus
 from raftudp.consensus.server import Server
@@ -134,6 +134,19 @@ def test_a_leader_hears_of_its_own_entries_once_they_are_durable() -> None:
     script.outputs = [Outputs(entries=[NOOP, NOOP], first_index=4)]
     replica(script, Diary(at_once=True)).handle([], [], 1)
     assert script.inputs == [EntriesPersisted(5, 1)]
+
+
+def test_a_leader_that_waits_for_answers_hears_of_its_own_write_with_them() -> None:
+    """Where entries were sent, one step takes both the answers and, first, the leader's own."""
+    script = Script(Role.LEADER)
+    script.outputs = [Outputs(entries=[NOOP], first_index=4, messages=mail(APPEND))]
+    leader = replica(script, Diary(at_once=True))
+    leader.handle([], [], 1)
+    assert script.inputs == []
+    leader.handle(mail(VOTE), [], 2)
+    assert script.inputs == [EntriesPersisted(4, 1), MailReceived(*mail(VOTE))]
+    leader.handle([], [], 3)
+    assert len(script.inputs) == 2
 
 
 def test_only_append_entries_overtake_a_slow_write() -> None:
