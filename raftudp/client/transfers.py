@@ -27,6 +27,12 @@ from raftudp.wire.parts import IncomingParts, OutgoingParts
 OUTGOING_AT_A_TIME: Final = 2
 SILENCES_MAXIMUM: Final = 6
 """Vain repetitions after which a transfer is given up; its request may be sent anew."""
+RESEND_US: Final = 25_000
+"""A part is not sent again within this time, however many reports call it missing: reports overtake
+repetitions, and each repetition brings another report, so they would multiply.
+"""
+GAP_PAUSE_US: Final = 5_000
+"""A report of gaps waits this long, for the same reason: the parts may only be late."""
 COMPLETED_REMEMBERED: Final = 64
 """Answers received whole whose late parts are told so, instead of beginning them again."""
 
@@ -71,7 +77,7 @@ class Delivery:
 class _PartedDelivery(Delivery):
     """A request that travels in parts."""
 
-    __slots__ = ("_times_sent", "parts", "received", "server", "silences", "timer")
+    __slots__ = ("_sent_us", "_times_sent", "parts", "received", "server", "silences", "timer")
 
     def __init__(self, server: str, transfer: int, parts: OutgoingParts, now_us: int) -> None:
         super().__init__(now_us)
@@ -82,6 +88,7 @@ class _PartedDelivery(Delivery):
         self.silences = 0
         self.timer: Timer | None = None
         self._times_sent = bytearray(parts.count)
+        self._sent_us: dict[int, int] = {}
 
     @property
     def may_have_arrived(self) -> bool:
@@ -100,27 +107,42 @@ class _PartedDelivery(Delivery):
             self.timer.cancel()
             self.timer = None
 
-    def take_parts(self) -> list[Part]:
-        """What is to be sent now; nothing once the receiver has everything."""
+    def take_parts(self, now_us: int, pause_us: int) -> list[Part]:
+        """What is to be sent now, but for parts that were sent less than `pause_us` ago."""
         _, received_below, missing = self.received
-        parts = self.parts.parts(received_below, missing, PARTS_PER_WINDOW)
+        wanted = self.parts.parts(received_below, missing, PARTS_PER_WINDOW)
+        parts = [p for p in wanted if now_us - self._sent_us.get(p.number, -pause_us) >= pause_us]
         for part in parts:
             self._times_sent[part.number] = min(2, self._times_sent[part.number] + 1)
+            self._sent_us[part.number] = now_us
         return parts
 
 
 class _Incoming:
     """An answer that arrives in parts."""
 
-    __slots__ = ("parts", "progress_us", "server", "silences", "timer", "total_bytes")
+    __slots__ = (
+        "below",
+        "is_pausing",
+        "parts",
+        "progress_us",
+        "server",
+        "silences",
+        "timer",
+        "total_bytes",
+    )
 
     def __init__(self, server: str, first: Part, now_us: int) -> None:
         self.server = server
         self.parts = IncomingParts(first)
         self.total_bytes = first.total_bytes
+        self.below = 0
+        """All parts below this number are here."""
         self.silences = 0
         self.progress_us = now_us
         self.timer: Timer | None = None
+        self.is_pausing = False
+        """Whether a report of gaps waits for late parts."""
 
 
 class Transfers:
@@ -167,16 +189,16 @@ class Transfers:
         delivery = _PartedDelivery(server, number, parts, now_us)
         self._forget_ended()
         self._outgoing[number] = delivery
-        self._send_parts(delivery, now_us)
+        self._send_parts(delivery, now_us, 0)
         return delivery
 
     def _forget_ended(self) -> None:
         for number in [n for n, delivery in self._outgoing.items() if not delivery.is_under_way]:
             del self._outgoing[number]
 
-    def _send_parts(self, delivery: _PartedDelivery, now_us: int) -> None:
+    def _send_parts(self, delivery: _PartedDelivery, now_us: int, pause_us: int) -> None:
         """Send what the receiver lacks, and wait for word from it."""
-        parts = delivery.take_parts()
+        parts = delivery.take_parts(now_us, pause_us)
         self._out.extend(Outgoing(delivery.server, encode_request(part)) for part in parts)
         self._watch(delivery, now_us)
 
@@ -185,7 +207,7 @@ class Transfers:
             delivery.silences += 1
             delivery.timer = None
             if delivery.silences <= SILENCES_MAXIMUM:
-                self._send_parts(delivery, now_us)
+                self._send_parts(delivery, now_us, 0)
 
         delivery.cancel()
         wait_us = retry_us(delivery.silences, self._random)
@@ -202,7 +224,7 @@ class Transfers:
         if answer.received_below >= delivery.parts.count:
             delivery.cancel()
         else:
-            self._send_parts(delivery, now_us)
+            self._send_parts(delivery, now_us, RESEND_US)
 
     def receive_part(self, server: str, process: bytes, part: Part, now_us: int) -> bytes | None:
         """Take in a part of an answer; returns the whole once it is complete.
@@ -219,10 +241,18 @@ class Transfers:
         incoming.parts.add(part)
         incoming.progress_us = now_us
         incoming.silences = 0
-        self._to_tell[key] = server
         if not incoming.parts.complete:
-            self._expect_more(key, incoming, now_us)
+            received = incoming.parts.received()
+            is_news = received.received_below > incoming.below
+            incoming.below = received.received_below
+            if is_news and not received.missing:
+                self._to_tell[key] = server
+                self._expect_more(key, incoming, now_us)
+            elif not incoming.is_pausing:
+                incoming.is_pausing = True
+                self._tell_again_at(now_us + GAP_PAUSE_US, key, incoming)
             return None
+        self._to_tell[key] = server
         self._completed[key] = incoming.parts.received()
         if len(self._completed) > COMPLETED_REMEMBERED:
             self._completed.popitem(last=False)
@@ -252,7 +282,13 @@ class Transfers:
             incoming.timer.cancel()
 
     def _expect_more(self, key: tuple[bytes, int], incoming: _Incoming, now_us: int) -> None:
-        """Tell again what was received when nothing more comes, and give up in the end."""
+        """Tell again what was received when nothing more comes."""
+        incoming.is_pausing = False
+        wait_us = retry_us(incoming.silences, self._random)
+        self._tell_again_at(now_us + wait_us, key, incoming)
+
+    def _tell_again_at(self, when_us: int, key: tuple[bytes, int], incoming: _Incoming) -> None:
+        """Tell what was received, again and again, and give up in the end."""
 
         def tell_again(now_us: int) -> None:
             incoming.silences += 1
@@ -264,8 +300,7 @@ class Transfers:
 
         if incoming.timer is not None:
             incoming.timer.cancel()
-        wait_us = retry_us(incoming.silences, self._random)
-        incoming.timer = self._timers.schedule(now_us + wait_us, tell_again)
+        incoming.timer = self._timers.schedule(when_us, tell_again)
 
     def _tell(self, key: tuple[bytes, int], server: str) -> None:
         incoming = self._incoming.get(key)
