@@ -175,7 +175,7 @@ def up(
         keeps_files = True
         raise click.ClickException(f"{error}\nThe logs are kept in {directory}") from error
     except (KeyboardInterrupt, Ended):
-        status = ExitStatus.FAILED
+        status = ExitStatus.DONE if no_shell else ExitStatus.FAILED
     finally:
         if not keeps_files:
             shutil.rmtree(directory, ignore_errors=True)

@@ -28,12 +28,16 @@ class Lookups:
         return self._in_time(self._servers.known)
 
     def keys(self, letters: str) -> list[str]:
-        """Some keys that begin with `letters`: only those that can be typed."""
+        """Some keys that begin with `letters`: only those that can be typed.
+
+        Where there are more, `letters` and an ellipsis stand for them, so that what these few
+        have in common is not taken for what all have.
+        """
 
         def ask() -> Iterable[str]:
             items = self._client.list(bytes_of(letters), limit=KEYS_MAXIMUM, stale=True)
-            texts = (text_of(item.key) for item in items)
-            return [text for text in texts if text.isprintable()]
+            texts = [text for item in items if (text := text_of(item.key)).isprintable()]
+            return [*texts, f"{letters}…"] if len(items) == KEYS_MAXIMUM else texts
 
         return self._in_time(ask)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pexpect
@@ -114,11 +115,10 @@ def test_the_tab_key(terminal: Terminal) -> None:
     terminal.press_until("submit read b\t", "'beta two' ")
     terminal.type("\r")
     assert "beta two = 2" in terminal.shown()
-    terminal.press_until("status \t\t", "ss-0")
+    terminal.press_until("status \t\t\t", "ss-0")
     terminal.process.expect_exact("ss-2")
     terminal.shown()
-    terminal.press_until("ss-1", "ss-1")
-    terminal.type("\r")
+    terminal.type("1\r")
     assert "127.0.0.1" in terminal.shown()
     terminal.press_until("nonsense \t", "nonsense ")
     terminal.type("\r")
@@ -175,7 +175,7 @@ def test_a_long_answer_is_paged(terminal: Terminal) -> None:
     """What is taller than the screen waits for its reader."""
     terminal.process.setwinsize(5, 80)
     terminal.type("help\r")
-    terminal.process.expect(":$|--More--")
+    terminal.process.expect(r":\x1b\[K|--More--")
     terminal.type("q")
     terminal.shown()
     terminal.type(CTRL_D)
@@ -184,6 +184,7 @@ def test_a_long_answer_is_paged(terminal: Terminal) -> None:
 
 def test_a_closed_terminal_leaves_nothing(terminal: Terminal, tmp_path: Path) -> None:
     """SIGHUP, which the kernel sends then, ends everything."""
-    terminal.process.close(force=False)
+    with suppress(pexpect.ExceptionPexpect):  # it ends, but in more than a tenth of a second
+        terminal.process.close(force=False)
     assert wait_until_gone([terminal.process.pid, *terminal.replicas]) == []
     assert files_left(tmp_path) == []

@@ -70,3 +70,12 @@ def test_a_key_that_cannot_be_typed_is_not_offered() -> None:
 def test_a_failing_cluster_offers_nothing() -> None:
     """The Tab key never shows an error."""
     assert offered("sub r a", FakeCluster(failure=RuntimeError("broken"))) == []
+
+
+def test_of_many_keys_some_are_offered() -> None:
+    """The first ones, and a sign that there are more, which keeps Tab from going too far."""
+    cluster = FakeCluster(values={f"key-{n:04}".encode(): (b"", n) for n in range(1000)})
+    words = offered("sub r key-", cluster)
+    assert len(words) == 51
+    assert words[0] == "key-0000 "
+    assert words[-1] == "'key-…' "
