@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raftudp.client.results import Deleted, Found, Swapped, Written
 from raftudp.client.requests import Get
+from raftudp.client.results import Deleted, Found, Swapped, Written
 from raftudp.errors import InvalidRequest
 from raftudp.limits import (
     KEY_BYTES_MAXIMUM,

@@ -1,5 +1,6 @@
 """A session among scripted replicas: a real state machine behind them, a network that loses, and
-time that jumps from one event to the next."""
+time that jumps from one event to the next.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
-from raftudp.client.results import Value
 from raftudp.client.requests import Operation
+from raftudp.client.results import Value
 from raftudp.client.roster import Source
 from raftudp.client.session import Session
 from raftudp.consensus.vocabulary import Cluster, Membership, ServerId
@@ -167,13 +168,18 @@ class Replica:
                     return [RequestRefused((number,), RefusalReason.NOT_LEADER, self.hint)]
                 items, more = self.state.machine.list(prefix, after, limit)
                 return [ListAnswer(number, self.applied, items, more)]
+            case _:
+                return [self._answer_administrator(request)]
+
+    def _answer_administrator(self, request: Request) -> Answer:
+        match request:
             case Status(number):
-                return [self.status(number)]
+                return self.status(number)
             case ChallengeRequest(number):
-                return [ChallengeAnswer(number, self.process)]
+                return ChallengeAnswer(number, self.process)
             case Admin(number):
                 self.actions.append(request)
-                return [AdminAnswer(number)]
+                return AdminAnswer(number)
             case _:
                 raise AssertionError(request)
 
