@@ -42,7 +42,7 @@ class Progress:
         "window_bytes",
     )
 
-    def __init__(self, next_index: Index) -> None:
+    def __init__(self, next_index: Index, next_round: int) -> None:
         self.mode = Mode.PROBE
         self.match_index: Index = 0
         self.next_index = next_index
@@ -56,9 +56,9 @@ class Progress:
         self.in_flight: deque[tuple[Index, int]] = deque()
         self.in_flight_bytes = 0
         self.window_bytes = WINDOW_BYTES_FIRST
-        self.rewound_at_round = 0
-        """Rejections of earlier rounds than this answer messages sent before the last rewind: they
-        say nothing new.
+        self.rewound_at_round = next_round
+        """Rejections of earlier rounds than this answer messages sent before the last rewind, or
+        before this leadership: they say nothing new.
         """
 
     def may_send(self) -> bool:

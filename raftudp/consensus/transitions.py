@@ -133,7 +133,8 @@ def become_leader(state: State, now_us: int) -> None:
     state.resend_deadline_us = NEVER
     state.heartbeat_deadline_us = now_us
     state.leading_since_us = now_us
-    state.progress = {other: Progress(state.log.last_index + 1) for other in state.others()}
+    next_index, next_round = state.log.last_index + 1, state.round + 1
+    state.progress = {other: Progress(next_index, next_round) for other in state.others()}
     state.persisted_index = 0
     state.uncommitted_bytes = 0
     state.first_index_of_term = state.log.last_index + 1

@@ -300,8 +300,8 @@ def test_only_entries_of_the_leaders_term_are_committed_by_counting() -> None:
 
 def figure_8() -> SimulatedCluster:
     """The paper's figure up to (c): a, elected again in term 4, has brought its entry of term 2 to
-    a majority (a, b, c); e keeps an entry of term 3. The messages with a's entry of term 4 are
-    still under way.
+    a majority (a, b, c), and knows it; e keeps an entry of term 3. The message to c with a's entry
+    of term 4 is still under way.
     """
     cluster = opened("abcde", body_bytes=860)
     # (a) a leads term 2 and replicates an entry to b alone. It fills a message.
@@ -316,14 +316,16 @@ def figure_8() -> SimulatedCluster:
     cluster.cut_off("d", "e")
     cluster.win("a")
     cluster.mailbag = [m for m in cluster.mailbag if m.mail.message.term == 4]
+    cluster.deliver("a", "b", AppendEntries)
     cluster.deliver("a", "c", AppendEntries)
-    cluster.deliver("c", "a", AppendEntriesResponse)
+    cluster.deliver(kind=AppendEntriesResponse)
     older, newer = cluster.letters("a", "c", AppendEntries)
     cluster.hand_over([older])
     cluster.mailbag.remove(older)
     cluster.deliver("c", "a", AppendEntriesResponse)
     assert cluster.terms("a") == [1, 2, 2, 2, 4]
-    assert cluster.terms("b") == cluster.terms("c") == [1, 2, 2, 2]
+    assert cluster.terms("b") == [1, 2, 2, 2, 4]
+    assert cluster.terms("c") == [1, 2, 2, 2]
     assert cluster.terms("e") == [1, 2, 2, 3]
     assert isinstance(newer.mail.message, AppendEntries)
     assert newer.mail.message.entries[0].term == 4
@@ -362,10 +364,25 @@ def test_a_late_rejection_never_moves_next_index_back_past_match_index() -> None
     one.acknowledge("b")
     progress = one.state.progress[identity("b")]
     matched = progress.match_index
-    one.receive("b", late)
-    assert (progress.match_index, progress.next_index) == (matched, matched + 1)
-    one.receive("b", rejection(one, previous=matched, hint=0, hint_term=0))
-    assert (progress.match_index, progress.next_index) == (matched, matched + 1)
+    for answer in (late, rejection(one, previous=matched, hint=0, hint_term=0)):
+        one.receive("b", answer)
+        assert (progress.match_index, progress.next_index) == (matched, matched + 1)
+        assert one.sent(AppendEntries) == [], "nothing is sent again for it"
+
+
+def test_a_rejection_of_an_earlier_leadership_says_nothing() -> None:
+    """A message that was held since the server led before, and is refused in the term that it leads
+    now, does not make it send its whole log.
+    """
+    one = OneServer()
+    one.lead()
+    old_round = one.state.round
+    one.receive("c", RequestVote(3, 0, 0))
+    one.win()
+    assert one.state.current_term == 4
+    one.receive("b", AppendEntriesResponse(4, old_round, False, 0, 3, 0, 0))
+    assert one.sent(AppendEntries) == []
+    assert one.state.progress[identity("b")].next_index == one.state.first_index_of_term
 
 
 def test_a_late_acknowledgement_never_moves_match_index_back() -> None:

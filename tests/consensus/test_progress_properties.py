@@ -80,7 +80,7 @@ def test_a_rejection_never_moves_next_index_to_or_below_match_index(
     rejections: list[tuple[int, int, int, bool]],
 ) -> None:
     """Whether late, doubled, or of a round before the last rewind."""
-    progress = Progress(next_index=31)
+    progress = Progress(next_index=31, next_round=1)
     progress.matched(10)
     progress.sent(30, 1_000)
     for round_, previous, resume_after, agreed in rejections:
