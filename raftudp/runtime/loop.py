@@ -23,6 +23,8 @@ SLEEP_US_MAXIMUM: Final = 1_000_000
 """The loop turns at least this often, so that it is seen to be alive."""
 PICTURE_INTERVAL_US: Final = 200_000
 HOUSEKEEPING_INTERVAL_US: Final = 2_000_000
+REFUSALS_INTERVAL_US: Final = 10_000_000
+"""Between two lines about refused datagrams; who floods a port should not flood the log."""
 
 
 class Loop:
@@ -58,6 +60,7 @@ class Loop:
         self._membership = replica.transition.membership
         self._pictured_us = self._kept_house_us = clock() - HOUSEKEEPING_INTERVAL_US
         self._refused_told: Counter[str] = Counter()
+        self._refusals_told_us = clock() - REFUSALS_INTERVAL_US
         self._wakeups = 0
         self._datagrams_received = 0
         self._wake_reader, self._wake_writer = socket.socketpair()
@@ -192,9 +195,13 @@ class Loop:
             refused=dict(refused),
             socket_errors=dict(self._socket.errors),
         )
+        self._tell_refusals(refused, now_us)
+
+    def _tell_refusals(self, refused: Counter[str], now_us: int) -> None:
+        """A line about what was refused since the last one, if it is time for one."""
         news = refused - self._refused_told
-        if news:
-            self._refused_told = refused
+        if news and now_us - self._refusals_told_us >= REFUSALS_INTERVAL_US:
+            self._refused_told, self._refusals_told_us = refused, now_us
             self._telemetry.handle_refusals(news, now_us)
 
 

@@ -161,7 +161,8 @@ class Telemetry:
 
     def handle_refusals(self, refused: Mapping[str, int], now_us: int) -> None:
         """Datagrams were refused since the last such line."""
-        self._say_limited(logging.WARNING, "datagrams_refused", dict(refused), now_us)
+        facts = {"refused": dict(refused)}
+        self._say_limited(logging.WARNING, "datagrams_refused", facts, now_us)
 
     def _say_limited(
         self, level: int, event: str, facts: Mapping[str, object], now_us: int

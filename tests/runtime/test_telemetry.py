@@ -86,7 +86,7 @@ def test_a_flood_from_outside_makes_few_lines(telemetry: Telemetry) -> None:
         telemetry.handle_refusals({"unauthenticated": 3}, 0)
         telemetry.handle_request(WRITE, 1_000_000)
     assert len(lines) == LINES_PER_SECOND + 2
-    assert lines[-2]["unauthenticated"] == 3
+    assert lines[-2]["refused"] == {"unauthenticated": 3}
     assert lines[-1]["suppressed_before"] == 5
 
 
