@@ -25,13 +25,11 @@ from raftudp.encoding.fields import (
 )
 from raftudp.errors import DecodeError
 from raftudp.limits import (
-    ADDRESS_BYTES_MAXIMUM,
     ENTRIES_PER_MESSAGE_MAXIMUM,
     ENTRY_DATA_BYTES_MAXIMUM,
     ENTRY_OVERHEAD_BYTES,
     IDENTIFIER_BYTES,
     INTEGER_MAXIMUM,
-    NAME_BYTES_MAXIMUM,
     SLOTS_MAXIMUM,
 )
 from raftudp.store.commands import (
@@ -186,10 +184,3 @@ def server_id_from(value: object) -> ServerId:
     """Take a decoded identity; anything else is a `DecodeError`."""
     server_name, server_incarnation = array(value, 2)
     return ServerId(name(server_name), incarnation(server_incarnation))
-
-
-def membership_bytes_maximum(slots: int) -> int:
-    """The greatest encoded size in bytes of a membership of so many slots, for relations between
-    limits.
-    """
-    return 4 + slots * (7 + NAME_BYTES_MAXIMUM + ADDRESS_BYTES_MAXIMUM + 2 * (1 + IDENTIFIER_BYTES))

@@ -48,8 +48,7 @@ class OutgoingParts:
             return []
         window = max(1, min(window, PARTS_WINDOW_BYTES // self._part_bytes))
         numbers = [n for n in missing if received_below <= n < self._sent_below][:window]
-        room = window - len(numbers)
-        new_below = min(self.count, received_below + window, self._sent_below + room)
+        new_below = min(self.count, received_below + window)
         numbers.extend(range(self._sent_below, new_below))
         self._sent_below = max(self._sent_below, new_below)
         if not numbers:

@@ -44,3 +44,11 @@ def test_every_counter_in_reverse():
     counters = range(REPLAY_WINDOW_BITS - 1, -1, -1)
     assert all(window.accept(counter) for counter in counters)
     assert not any(window.accept(counter) for counter in counters)
+
+
+def test_the_window_moves_without_forgetting_or_inventing():
+    """Counted up over several windows, each new counter is fresh and the oldest one still known."""
+    window = ReplayWindow()
+    for counter in range(3 * REPLAY_WINDOW_BITS):
+        assert window.accept(counter)
+        assert not window.accept(max(0, counter - REPLAY_WINDOW_BITS + 1))
