@@ -20,7 +20,7 @@ from raftudp.errors import ConfigurationError, RaftudpError
 from raftudp.limits import VOTERS_MAXIMUM
 from raftudp.network.addresses import parse_named_servers
 from raftudp.runtime.local_cluster import LocalCluster
-from raftudp.runtime.main import keygen, serve
+from raftudp.runtime.main import installed_version, keygen, serve
 from shell.answers import ExitStatus
 from shell.entry import EXIT_STATUS_HELP, WrongSettings, reading_options, run_shell
 from shell.output import Output
@@ -31,7 +31,7 @@ WATCH_INTERVAL_S = 0.2
 
 
 @click.group()
-@click.version_option(package_name="raftudp")
+@click.version_option(installed_version(), prog_name="raftudp")
 def main() -> None:
     """A key/value store whose replicas agree by Raft over plain UDP.
 

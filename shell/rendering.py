@@ -141,7 +141,9 @@ def _items(items: Iterable[Item]) -> Table:
 
 
 def _value(value: bytes, *, whole: bool) -> str:
-    """A value on the screen: all of it, or its beginning."""
+    """A value on the screen: all of it, or its beginning; an empty one as it is typed."""
+    if not value:
+        return "''"
     text = visible(text_of(value if whole else value[: 4 * VALUE_CHARACTERS_SHOWN]))
     if whole or len(text) <= VALUE_CHARACTERS_SHOWN:
         return text
@@ -252,7 +254,7 @@ def _membership(answer: StatusAnswer) -> Table:
 
 def _followers(answer: StatusAnswer) -> Table:
     table = _table("FOLLOWER")
-    for column in ("MATCH INDEX", "LAG", "ROUND TRIP", "LAST HEARD"):
+    for column in ("MATCH", "LAG", "RTT", "HEARD"):
         table.add_column(column, justify="right", no_wrap=True)
     for follower in answer.followers:
         table.add_row(

@@ -59,9 +59,9 @@ def test_status_of_one_server(capsys: Captured) -> None:
         ss-1    127.0.0.1:6001  01010101010101010101010101010101
         ss-2    127.0.0.1:6002  02020202020202020202020202020202
 
-        FOLLOWER  MATCH INDEX  LAG  ROUND TRIP  LAST HEARD
-        ss-1                4    0      0.2 ms     12.5 ms
-        ss-2                4    0      0.2 ms     12.5 ms
+        FOLLOWER  MATCH  LAG     RTT    HEARD
+        ss-1          4    0  0.2 ms  12.5 ms
+        ss-2          4    0  0.2 ms  12.5 ms
     """)
 
 
