@@ -304,7 +304,7 @@ class Writes:
         if answer.reason in _NEVER:
             for write in writes:
                 if write.handle is not None:
-                    self._finish(write, self._failed(write, "the replicas refused the write", ""))
+                    self._finish(write, self._failed(write, "was refused", ""))
             return
         is_latest = attempt is not None and any(write.latest is attempt for write in writes)
         if not is_latest and answer.reason is not RefusalReason.PENDING_LOST:
@@ -322,7 +322,7 @@ class Writes:
         if write is None:
             return None
         why = self._roster.explain(write.submitted_us)
-        error = self._failed(write, "not in time", str(why))
+        error = self._failed(write, "was not answered in time", str(why))
         self._drop(write)
         return error
 
@@ -337,7 +337,7 @@ class Writes:
                 f" done{detail}",
                 write.request_id,
             )
-        return NotDone(f"not done, {what}{refusal}{detail}")
+        return NotDone(f"not done{refusal}{detail}")
 
     def epoch_changed(self) -> None:
         """A recovered cluster took over; what the old epoch may have run must never run again."""
