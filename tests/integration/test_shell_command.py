@@ -40,9 +40,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with started_up(directory, "--no-shell") as process:
         assert process.stderr is not None
         founded, files = process.stderr.readline(), process.stderr.readline()
-        addresses = tuple(
-            part.split(" at ")[1] for part in founded.strip().split(": ")[1].split(", ")
-        )
+        replicas = founded.strip().split(": ")[1].split(", ")
+        addresses = dict(replica.split(" at ") for replica in replicas)
         yield Place(addresses, Path(files.strip().split(": ")[1]))
         process.terminate()
         process.wait(DEADLINE_S)
@@ -74,9 +73,6 @@ def test_servers_and_key_come_from_the_environment(place: Place) -> None:
 
 def test_the_command_line_is_read_first(place: Place) -> None:
     """--servers counts more than RAFTUDP_SERVERS, and may give names."""
-    named = ",".join(
-        f"{name}={address}" for name, address in zip(NAMES, place.addresses, strict=True)
-    )
     done = run_program(
         place,
         *("shell", "--servers", place.named),
@@ -130,9 +126,6 @@ def test_wrong_settings_are_named(place: Place, options: tuple[str, ...], text: 
 def test_init_again_says_which_cluster_there_is(place: Place) -> None:
     """The marker of a founded cluster keeps anyone from founding another, and that is success."""
     marker = place.directory / "marker"
-    named = ",".join(
-        f"{name}={address}" for name, address in zip(NAMES, place.addresses, strict=True)
-    )
     again = ("raftudp", "init", "--servers", place.named, "--marker", str(marker))
     cluster_id = json.loads(marker.read_text())["cluster_id"]
     done = run_program(place, *again)
@@ -143,9 +136,6 @@ def test_init_again_says_which_cluster_there_is(place: Place) -> None:
 
 def test_init_without_the_marker_founds_nothing(place: Place, tmp_path: Path) -> None:
     """Servers that belong to a cluster are never founded anew."""
-    named = ",".join(
-        f"{name}={address}" for name, address in zip(NAMES, place.addresses, strict=True)
-    )
     marker = tmp_path / "marker"
     done = run_program(place, "raftudp", "init", "--servers", place.named, "--marker", str(marker))
     assert done.returncode == 1
