@@ -45,9 +45,7 @@ from raftudp.simulation.history import (
 )
 
 STATES_MAXIMUM: Final = 1_000_000
-"""Configurations reached for one key, some of them repeatedly; each takes some 15 microseconds, and
-200 bytes at its first time.
-"""
+"""Configurations reached for one key; each takes some 15 microseconds and up to 200 bytes."""
 SHRINKING_STATES_MAXIMUM: Final = 50_000
 """Configurations reached to make the explanation of a failure short."""
 LINES_MAXIMUM: Final = 30
@@ -383,11 +381,15 @@ class _Search:
             return ["nobody wrote what this saw", f"  {describe(operations[unwritten[0]])}"]
         placed, order, value, candidates = self._best
         now = shown(self._problem.contents[value]) if value != _OTHER else "one that nobody saw"
+        there = {*order, *candidates}
+        later = (i for i in range(self._completed) if i not in there)
+        saw = [i for i in later if self._problem.requires[i] == value]
         return [
             f"{placed} of {self._completed} completed operations fit in one order, ending with",
             *(f"  {describe(operations[i])}" for i in order[-3:]),
-            f"the value is then {now}, and nothing fits in {self.states} configurations; next was",
+            f"the value is then {now}; no order found in {self.states} configurations goes on with",
             *(f"  {describe(operations[i])}" for i in candidates),
+            *(f"  {describe(operations[i])}, the last to see this value" for i in saw[-1:]),
         ]
 
 
@@ -436,16 +438,12 @@ def _knowing(operations: Sequence[Recorded], certain: Iterable[int]) -> list[Rec
     effects = [effect(recorded) for recorded in history.values()]
     seen = {met.requires for met in effects}
     any_value_helps = any(met.refuses is not NOTHING for met in effects)
-    unknown = {
-        i: recorded._replace(result=None, returned=None, outcome=Outcome.UNKNOWN)
-        for i, recorded in enumerate(operations)
-        if i not in history
-    }
-    changing = {i: effect(recorded) for i, recorded in unknown.items() if may_matter(recorded)}
-    helping = [-1]
-    while helping:
-        helping = [i for i, met in changing.items() if any_value_helps or met.becomes in seen]
-        seen |= {changing[i].requires for i in helping}
-        history |= {i: unknown[i] for i in helping}
-        changing = {i: met for i, met in changing.items() if i not in history}
+    size = -1
+    while size < len(history):  # an unknown compare helps, and then needs help itself
+        size = len(history)
+        for i, recorded in enumerate(operations):
+            becomes = effect(recorded).becomes
+            if i not in history and becomes is not NOTHING and (any_value_helps or becomes in seen):
+                history[i] = recorded._replace(result=None, returned=None, outcome=Outcome.UNKNOWN)
+                seen.add(effect(history[i]).requires)
     return [history[i] for i in sorted(history)]
