@@ -7,6 +7,7 @@ import selectors
 import threading
 from types import TracebackType
 
+from raftudp.consensus.vocabulary import ServerId
 from raftudp.errors import EnvelopeError
 from raftudp.limits import DATAGRAMS_PER_WAKEUP, IDENTIFIER_BYTES
 from raftudp.network.udp import UdpSocket
@@ -36,6 +37,8 @@ class ScriptedServers:
             self.sockets[name] = socket
             self._sealers[name] = Sealer(KeyRing([KEY]), replica.process)
             self._openers[name] = Opener(KeyRing([KEY]))
+        self.receiver: ServerId | None = None
+        """Whom answers name, if not the client that asked."""
         self._is_ending = False
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -76,8 +79,9 @@ class ScriptedServers:
             if not replica.is_up:
                 continue
             seal = self._sealers[name].seal
+            receiver = self.receiver or opened.sender
             answers = [
-                (seal(Kind.ANSWER, replica.identity, opened.sender, replica.cluster, body), address)
+                (seal(Kind.ANSWER, replica.identity, receiver, replica.cluster, body), address)
                 for body in replica.take(opened.body)
             ]
             socket.send_batch(answers)

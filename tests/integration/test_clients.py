@@ -20,6 +20,7 @@ from raftudp import (
     NotDone,
     OutcomeUnknown,
 )
+from raftudp.consensus.vocabulary import ServerId
 from raftudp.limits import MIB
 from raftudp.wire.client_messages import Stop, Write
 from tests.integration.scripted_servers import KEY, ScriptedServers
@@ -146,6 +147,13 @@ def test_a_wrong_key_is_told_like_silence(servers: ScriptedServers) -> None:
         assert failed.value.reason == "silent"
         with pytest.raises(NotDone):
             client.put("a", "1")
+
+
+def test_an_answer_to_another_client_is_ignored(servers: ScriptedServers) -> None:
+    """It may come late, to one who got that client's port; its numbers mean something else."""
+    servers.receiver = ServerId("", b"another client..")
+    with Client(servers.addresses, key=KEY, timeout=0.3) as client, pytest.raises(NoAnswer):
+        client.get("a")
 
 
 def test_an_unknown_outcome_is_its_own_exception(servers: ScriptedServers) -> None:
