@@ -21,6 +21,7 @@ from raftudp.limits import VOTERS_MAXIMUM
 from raftudp.network.addresses import parse_named_servers
 from raftudp.runtime.local_cluster import LocalCluster
 from raftudp.runtime.main import installed_version, keygen, serve
+from raftudp.simulation.command import simulate
 from shell.answers import ExitStatus
 from shell.entry import EXIT_STATUS_HELP, WrongSettings, reading_options, run_shell
 from shell.output import Output
@@ -42,6 +43,7 @@ def main() -> None:
 
 main.add_command(serve)
 main.add_command(keygen)
+main.add_command(simulate)
 
 
 @main.command(
