@@ -38,6 +38,8 @@ class Script:
 
     def __init__(self, role: Role) -> None:
         self.role = role
+        self.membership_committed = True
+        self.commit_index = 0
         self.outputs: list[Outputs] = []
         self.inputs: list[Input] = []
 
@@ -56,10 +58,10 @@ class Script:
             role=self.role,
             term=1,
             leader=ME,
-            commit_index=0,
+            commit_index=self.commit_index,
             last_log_index=0,
             membership=membership,
-            membership_committed=True,
+            membership_committed=self.membership_committed,
             is_open=True,
             is_transferring=False,
             followers=(),
@@ -206,3 +208,23 @@ def test_a_transition_is_seen_by_the_next_to_ask(role: Role) -> None:
     script.outputs = [Outputs(trace=[TraceEvent(Action.FOLLOW, 1, 1)])]
     joined.handle([], [], 1)
     assert joined.transition.role is role
+
+
+def test_ready_needs_a_committed_membership_and_what_was_committed_when_it_joined() -> None:
+    """A known leader is not enough: the membership is committed, and its time is caught up with."""
+    script = Script(Role.FOLLOWER)
+    script.membership_committed, script.commit_index = False, 2
+    joining = replica(script, Diary(at_once=True))
+    news = TraceEvent(Action.MEMBERSHIP, 1, 1)
+    script.outputs = [Outputs(trace=[news])]
+    joining.handle([], [], 1)
+    assert joining.state() == "returning"
+    script.membership_committed = True
+    script.outputs = [
+        Outputs(trace=[news], committed=[NOOP], first_committed=1),
+        Outputs(committed=[NOOP], first_committed=2),
+    ]
+    joining.handle([], [], 2)
+    assert joining.state() == "returning"
+    joining.handle([], [], 3)
+    assert joining.state() == "ready"
