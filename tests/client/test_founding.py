@@ -200,10 +200,10 @@ def interrupted(servers: Servers, path: Path, *, tell: int) -> None:
             raise KeyboardInterrupt
         return original(server, cluster, membership, timeout=timeout)
 
-    servers.found_cluster = dying  # type: ignore[method-assign]
+    servers.found_cluster = dying  # type: ignore[method-assign]  # for this test
     with pytest.raises(KeyboardInterrupt):
         servers.found(path)
-    servers.found_cluster = original  # type: ignore[method-assign]
+    servers.found_cluster = original  # type: ignore[method-assign]  # for this test
     assert state_of(path) is MarkerState.FOUNDING
 
 
@@ -292,7 +292,7 @@ def test_of_two_foundings_at_once_one_cluster_comes(servers: Servers, path: Path
     marker = FileMarker(path)
     reads = iter([None])
     original = marker.read
-    marker.read = lambda: next(reads, original())  # type: ignore[method-assign]
+    marker.read = lambda: next(reads, original())  # type: ignore[method-assign]  # for this test
     founded = found(
         EXPECTED, marker, servers, timeout=10, clock=lambda: servers.now_s, sleep=servers.sleep
     )

@@ -145,7 +145,7 @@ def test_a_large_write_that_may_have_arrived_twice_is_not_refused_for_good() -> 
         reason = RefusalReason.NOT_LEADER
         return [encode_answer(WriteRefused(b"client-id-000000", 3, reason, NOBODY, (2,)))]
 
-    leader.take = take  # type: ignore[method-assign]
+    leader.take = take  # type: ignore[method-assign]  # for this test
     outcome = world.ask(Put(b"k", bytes(1_500)), 3 * SECOND)
     assert min(times_seen.values()) == 2
     assert isinstance(outcome, OutcomeUnknown)
