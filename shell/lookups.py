@@ -10,7 +10,7 @@ from shell.protocols import ClusterClient
 from shell.servers import Servers
 from shell.texts import bytes_of, text_of
 
-TIMEOUT_S = 0.5
+TIMEOUT_S = 1.0
 KEYS_MAXIMUM = 50
 """As many keys as are worth choosing from."""
 

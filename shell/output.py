@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from shell import json_lines, rendering
-from shell.answers import Answer, error_of
+from shell.answers import Answer, Dumped, Listed, error_of
 
 PIPE_WIDTH = 80
 PROGRESS_DELAY_S = 1.0
@@ -31,7 +31,10 @@ class Output:
         self._errors = _console(sys.stderr)
 
     def show(self, answer: Answer, *, place: str = "", paged: bool = False) -> None:
-        """Print an answer; `place` says which line or command a failure belongs to."""
+        """Print an answer; `place` says which line or command a failure belongs to.
+
+        `paged`: keys that are more than the screen holds wait for their reader.
+        """
         if self._as_json:
             for line in json_lines.lines(answer):
                 print(line, flush=True)  # noqa: T201 (this is the program's output)
@@ -61,7 +64,8 @@ class Output:
         with self._out.capture() as captured:
             rendering.print_answer(answer, self._out)
         text = _TRAILING_SPACES.sub("", captured.get())
-        if paged and self._out.is_terminal and text.count("\n") >= self._out.height:
+        is_dump = isinstance(answer, Dumped | Listed)  # nothing else is long
+        if paged and is_dump and self._out.is_terminal and text.count("\n") >= self._out.height:
             click.echo_via_pager(text)
         else:
             self._out.file.write(text)
