@@ -213,13 +213,13 @@ def test_a_transition_is_seen_by_the_next_to_ask(role: Role) -> None:
 def test_ready_needs_a_committed_membership_and_what_was_committed_when_it_joined() -> None:
     """A known leader is not enough: the membership is committed, and its time is caught up with."""
     script = Script(Role.FOLLOWER)
-    script.membership_committed, script.commit_index = False, 2
+    script.membership_committed = False
     joining = replica(script, Diary(at_once=True))
     news = TraceEvent(Action.MEMBERSHIP, 1, 1)
     script.outputs = [Outputs(trace=[news])]
     joining.handle([], [], 1)
     assert joining.state() == "returning"
-    script.membership_committed = True
+    script.membership_committed, script.commit_index = True, 2
     script.outputs = [
         Outputs(trace=[news], committed=[NOOP], first_committed=1),
         Outputs(committed=[NOOP], first_committed=2),
