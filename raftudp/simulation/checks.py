@@ -9,10 +9,10 @@ bug planted in the core must not blind its judge.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
-from raftudp.consensus.inputs import ReadRequested
+from raftudp.consensus.inputs import Input, ReadRequested
 from raftudp.consensus.messages import (
     AppendEntriesResponse,
     Mail,
@@ -301,7 +301,7 @@ class WatchedServer(Server):
         """All of its state; the simulator alone looks inside."""
         return self._state
 
-    def step(self, inputs, now_us):  # type: ignore[no-untyped-def]  # the signature of Server.step
+    def step(self, inputs: Sequence[Input], now_us: int) -> Outputs:
         """Take the step, then have it checked before anything of it is obeyed."""
         for happened in inputs:
             if isinstance(happened, ReadRequested):

@@ -10,6 +10,7 @@ from raftudp.client.attempts import PendingWrite
 from raftudp.consensus.outputs import Proposal, ReadGrant
 from raftudp.errors import ClientError, NotDone
 from raftudp.runtime.service import ClientService
+from raftudp.simulation import scripts
 from raftudp.simulation.planting import SHORT, Change, Plant
 from raftudp.simulation.process import WatchedStateMachine
 from raftudp.store.commands import Command, CompareAndSet, Delete, Outcome, Put, Result
@@ -86,6 +87,7 @@ CLIENTS: Final = (
             Change(StateMachine, "_gather", _gather_everything),
             Change(StateMachine, "apply_other", _advance_alone),
         ),
+        script=scripts.half_a_command,
     ),
     Plant(
         "answered-before-commit",

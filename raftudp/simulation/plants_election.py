@@ -18,7 +18,7 @@ from raftudp.consensus.messages import (
 from raftudp.consensus.server import Server
 from raftudp.consensus.state import State
 from raftudp.consensus.vocabulary import Membership, Role, ServerId
-from raftudp.simulation import process
+from raftudp.simulation import process, scripts
 from raftudp.simulation.planting import SHORT, UNGUARDED, Change, Plant, rewriting
 
 _become_follower = transitions.become_follower
@@ -212,6 +212,7 @@ ELECTION: Final = (
             Change(transitions, "become_pre_candidate", _pre_campaign_without_vote),
         ),
         FIVE,
+        script=scripts.a_vote_is_for_a_whole_term,
     ),
     Plant(
         "term-not-kept",
@@ -246,12 +247,14 @@ ELECTION: Final = (
             Change(election, "has_won", _has_won_by_number),
         ),
         FIVE._replace(faults=("doubling", "transfers")),
+        script=scripts.a_vote_that_arrives_twice,
     ),
     Plant(
         "vote-of-older-term-counted",
         "a vote given in an older term counts in this one",
         ("election",),
         (rewriting(_older_vote),),
+        script=scripts.votes_of_a_term_that_is_over,
     ),
     Plant(
         "pre-vote-taken-for-vote",
@@ -264,6 +267,7 @@ ELECTION: Final = (
         "an answer from a higher term counts as a vote in the candidate's own",
         ("election",),
         (rewriting(_higher_vote),),
+        script=scripts.answers_from_a_term_ahead,
     ),
     Plant(
         "refused-vote-counted",
@@ -288,6 +292,7 @@ ELECTION: Final = (
         "logs are compared by length, whatever the terms of their entries",
         ("leader completeness",),
         (Change(Log, "is_up_to_date", _longer_log),),
+        script=scripts.a_long_log_is_no_late_one,
     ),
     Plant(
         "later-log-gets-votes",

@@ -13,6 +13,7 @@ from raftudp.consensus.state import NEVER, State, WaitingRead
 from raftudp.consensus.vocabulary import Role, ServerId
 from raftudp.runtime.reads import Reads
 from raftudp.runtime.requests import Origin
+from raftudp.simulation import scripts
 from raftudp.simulation.planting import SHORT, Change, Plant
 from raftudp.wire.client_messages import List, Read
 
@@ -85,6 +86,7 @@ READING: Final = (
         ("read index", "stale read"),
         (Change(replication, "take_response", _take_for_latest_round),),
         LEADERSHIP,
+        script=scripts.a_read_of_a_leader_that_was,
     ),
     Plant(
         "read-unconfirmed",
@@ -100,6 +102,7 @@ READING: Final = (
         ("read index", "stale read"),
         (Change(reading, "confirmed", _grant_under_lease),),
         LEADERSHIP,
+        script=scripts.a_read_of_a_leader_that_was,
     ),
     Plant(
         "higher-term-unheeded",

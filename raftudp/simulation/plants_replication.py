@@ -8,12 +8,13 @@ from raftudp.consensus import founding, quorum, replication, transitions
 from raftudp.consensus.inputs import EntriesPersisted
 from raftudp.consensus.messages import AppendEntries, AppendEntriesResponse
 from raftudp.consensus.outputs import Outputs
-from raftudp.consensus.progress import Progress
+from raftudp.consensus.progress import Mode, Progress
 from raftudp.consensus.state import State
 from raftudp.consensus.trace import Action
 from raftudp.consensus.vocabulary import Index
 from raftudp.runtime import replica
 from raftudp.runtime.replica import Replica
+from raftudp.simulation import scripts
 from raftudp.simulation.planting import ASSERTION, SHORT, STUCK, UNGUARDED, Change, Plant
 
 _follow = replication.follow
@@ -94,6 +95,7 @@ def _rewound(
     agreed: bool,  # noqa: ARG001  # the original's
     round_: int,  # noqa: ARG001  # the original's
 ) -> bool:
+    progress.mode, progress.probe_sent = Mode.PROBE, False
     progress.next_index = min(resume_after, previous_log_index - 1) + 1
     progress.in_flight.clear()
     progress.in_flight_bytes = 0
@@ -138,6 +140,7 @@ REPLICATION: Final = (
         "a follower acknowledges all of its log, not what the message verified",
         ("commitment",),
         (Change(replication, "follow", _follow_with_whole_log),),
+        script=scripts.a_tail_that_nobody_verified,
     ),
     Plant(
         "match-index-moves-back",
@@ -150,6 +153,7 @@ REPLICATION: Final = (
         "a late rejection moves the next index back to what is known to match",
         (ASSERTION,),
         (Change(Progress, "rejected", _rewound),),
+        script=scripts.a_rejection_that_arrives_again,
     ),
     Plant(
         "rejection-not-heeded",
@@ -172,7 +176,7 @@ REPLICATION: Final = (
     Plant(
         "truncation-on-any-overlap",
         "a follower cuts its log where a message's entries begin, though it holds the same ones",
-        ("committed truncated", "commitment"),
+        ("committed truncated", "commitment", "leader completeness"),
         (*UNGUARDED, Change(replication, "follow", _cut_and_follow)),
     ),
     Plant(
