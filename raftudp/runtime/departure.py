@@ -32,6 +32,10 @@ class Departure:
         self._quorum_remains = False
         self._asked_us = now_us - QUESTION_INTERVAL_US
         self._handed_over_us = now_us - HAND_OVER_INTERVAL_US
+        self._has_asked = False
+        """Whether a hand-over was asked for."""
+        self._was_relieved = False
+        """Whether another led after that."""
 
     def may_end(self, status: ServerStatus, now_us: int) -> bool:
         """Whether the process may end now, by the server's current status."""
@@ -46,14 +50,22 @@ class Departure:
         return self._quorum_remains and status.leader is not None
 
     def hands_over(self, status: ServerStatus, now_us: int) -> bool:
-        """Whether to ask now for leadership to be handed over: again where nobody took it."""
+        """Whether to ask now for leadership to be handed over: again where nobody took it.
+
+        Leadership that came back is passed on only where a quorum remains: two servers that leave
+        at once would hand it to and fro, and serve nobody, until their time is up.
+        """
+        if status.role is not Role.LEADER:
+            self._was_relieved = self._was_relieved or self._has_asked
+            return False
         if (
-            status.role is not Role.LEADER
-            or status.is_transferring
+            status.is_transferring
             or now_us - self._handed_over_us < HAND_OVER_INTERVAL_US
+            or (self._was_relieved and not self._quorum_remains)
         ):
             return False
         self._handed_over_us = now_us
+        self._has_asked = True
         return True
 
     def question(self, status: ServerStatus, now_us: int) -> tuple[ServerId, Status] | None:

@@ -102,6 +102,19 @@ def test_a_leader_asks_again_where_nobody_took_over() -> None:
     assert leaving.hands_over(leading, 1_000_000)
 
 
+def test_leadership_that_comes_back_is_passed_on_only_where_a_quorum_remains() -> None:
+    """Two that leave at once don't hand it to and fro; with a quorum, the last one goes too."""
+    leaving = Departure(0, TIMEOUT_US)
+    alone = status(Role.LEADER, ME, {"b": 2_000_000})
+    assert leaving.hands_over(alone, 0)
+    assert not leaving.hands_over(status(Role.FOLLOWER, LEADER), 1_000)
+    assert not leaving.may_end(alone, 1_000_000)
+    assert not leaving.hands_over(alone, 1_000_000)
+    accompanied = status(Role.LEADER, ME, {"b": 10, "c": 10})
+    assert not leaving.may_end(accompanied, 2_000_000)
+    assert leaving.hands_over(accompanied, 2_000_000)
+
+
 def test_a_follower_asks_the_leader() -> None:
     """Now and then, numbered by the time of asking; never itself, and not without a leader."""
     leaving = Departure(7, TIMEOUT_US)
