@@ -7,18 +7,22 @@ under a known name is a stranger: it is told so and gets nothing.
 
 from __future__ import annotations
 
+from raftudp.consensus.log import entry_bytes
 from raftudp.consensus.messages import Found, Greeting, GreetingResponse
 from raftudp.consensus.outputs import Refusal
 from raftudp.consensus.state import State
 from raftudp.consensus.trace import Action
 from raftudp.consensus.vocabulary import (
     ANY_INCARNATION,
+    FOUNDING_TERM,
     Cluster,
+    Entry,
     EntryKind,
     Membership,
     Role,
     ServerId,
 )
+from raftudp.limits import APPEND_ENTRIES_OVERHEAD_BYTES
 
 GREETING_INTERVAL_HEARTBEATS = 5
 
@@ -65,9 +69,17 @@ def founding_of(state: State) -> Found | None:
 
 
 def binding_refusal(state: State, cluster: Cluster, membership: Membership) -> Refusal | None:
-    """Why this founding can't bind this server; None if it may, or has done so already."""
+    """Why this founding can't bind this server; None if it may, or has done so already.
+
+    A membership is one entry, and must fit a datagram of every path.
+    """
     if state.cluster is not None:
         return None if state.cluster == cluster else Refusal.ALREADY_BOUND
+    entry = Entry(FOUNDING_TERM, EntryKind.MEMBERSHIP, membership)
+    if entry_bytes(entry) + APPEND_ENTRIES_OVERHEAD_BYTES > state.configuration.body_bytes:
+        return Refusal.TOO_LARGE
+    if len({slot.name for slot in membership.slots}) < len(membership.slots):
+        return Refusal.ALREADY_BOUND
     return None if membership.is_filled_by(state.identity) else Refusal.ALREADY_BOUND
 
 

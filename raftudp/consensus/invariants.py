@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from raftudp.consensus.state import NEVER, State
 from raftudp.consensus.vocabulary import Cluster, Index, Role, ServerId, Term
+from raftudp.limits import IN_FLIGHT_BYTES_PER_FOLLOWER
 
 
 class Picture(NamedTuple):
@@ -58,6 +59,7 @@ def check_state(state: State) -> None:
     else:
         assert not state.progress and state.transfer is None and not state.waiting_reads
         assert state.heartbeat_deadline_us == NEVER
+    assert 0 <= state.early.size_bytes <= IN_FLIGHT_BYTES_PER_FOLLOWER
     for voter in state.votes_granted:
         assert state.membership.is_filled_by(voter), "a vote counts only from the latest membership"
     if state.role is Role.CANDIDATE:

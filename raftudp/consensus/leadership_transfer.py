@@ -13,9 +13,16 @@ from raftudp.consensus.vocabulary import Role, ServerId
 
 
 def begin(state: State, target: str | None, now_us: int) -> Refusal | None:
-    """Starts handing over to the named server, or to the furthest of those heard from lately."""
+    """Starts handing over to the named server, or to the furthest of those heard from lately.
+
+    Asked again while it is under way, it changes nothing: nobody can keep a leader from serving for
+    longer.
+    """
     if state.role is not Role.LEADER:
-        return Refusal.NOT_LEADER
+        return Refusal.BLANK if state.role is Role.BLANK else Refusal.NOT_LEADER
+    if state.transfer is not None:
+        same = target in (None, state.transfer.target.name)
+        return None if same else Refusal.TRANSFERRING
     chosen = _named(state, target) if target is not None else _furthest(state, now_us)
     if chosen is None:
         return Refusal.NO_TARGET

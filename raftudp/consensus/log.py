@@ -21,7 +21,9 @@ def entry_bytes(entry: Entry) -> int:
     if isinstance(data, bytes):
         return len(data) + ENTRY_OVERHEAD_BYTES
     if isinstance(data, Membership):
-        return ENTRY_OVERHEAD_BYTES + sum(len(s.name) + len(s.address) + 42 for s in data.slots)
+        return ENTRY_OVERHEAD_BYTES + sum(
+            len(slot.name.encode()) + len(slot.address.encode()) + 42 for slot in data.slots
+        )
     return ENTRY_OVERHEAD_BYTES + 48
 
 

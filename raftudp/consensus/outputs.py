@@ -40,8 +40,8 @@ class Refusal(IntEnum):
     BLANK = 5
     """This replica belongs to no cluster."""
     ALREADY_BOUND = 6
-    """A founding for a replica that belongs to another cluster, or a founding that does not name
-    it.
+    """A founding for a replica that belongs to another cluster, or one that does not name this
+    replica, or names another twice.
     """
     TOO_LARGE = 7
     NOT_READY = 8

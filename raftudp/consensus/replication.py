@@ -60,6 +60,26 @@ def follow(state: State, message: AppendEntries) -> AppendEntriesResponse:
     return AppendEntriesResponse(state.current_term, message.round, True, last, 0, 0, 0)
 
 
+def follow_in_order(state: State, message: AppendEntries) -> AppendEntriesResponse:
+    """Follows, and keeps what came too early until the gap before it is closed.
+
+    The answer is to `message`, whose round it names, and tells how far the log is verified with
+    what was waiting.
+    """
+    early, last_index = state.early, state.log.last_index
+    answer = follow(state, message)
+    if not answer.success:
+        if message.previous_log_index > last_index:
+            early.keep(message)
+        return answer
+    if early:
+        while (waiting := early.take(state.current_term, answer.match_index)) is not None:
+            answer = follow(state, waiting)._replace(round=message.round)
+            assert answer.success, "it follows on what was just verified, in the same term"
+        early.drop_before(answer.match_index)
+    return answer
+
+
 def reject(state: State, message: AppendEntries) -> AppendEntriesResponse:
     """The answer to a leader of a bygone term: it carries the term that will depose it."""
     return AppendEntriesResponse(

@@ -317,7 +317,7 @@ class Server:
         if state.role is Role.LEADER:
             return
         transitions.recognise_leader(state, leader, now_us)
-        self._send(leader, replication.follow(state, message))
+        self._send(leader, replication.follow_in_order(state, message))
 
     def _on_request_pre_vote(
         self, candidate: ServerId, message: RequestPreVote, now_us: int
@@ -338,7 +338,8 @@ class Server:
     def _on_found(self, mail: Mail, message: Found, now_us: int) -> None:
         state = self._state
         assert mail.cluster is not None
-        if state.cluster is None and message.membership.is_filled_by(state.identity):
+        refusal = founding.binding_refusal(state, mail.cluster, message.membership)
+        if state.cluster is None and refusal is None:
             transitions.bind(state, mail.cluster, message.membership, now_us)
 
     # ---- time
@@ -381,10 +382,10 @@ class Server:
 
     def _request_votes(self, now_us: int) -> None:
         state = self._state
+        self._pass_founding_on()
         request, silent = election.request(state, now_us)
         for other in silent:
             self._send(other, request)
-        self._pass_founding_on()
 
     def _pass_founding_on(self) -> None:
         state = self._state

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple
 
+from raftudp.consensus.early import EarlyMessages
 from raftudp.consensus.log import Log
 from raftudp.consensus.progress import Progress
 from raftudp.consensus.trace import Action, TraceEvent
@@ -95,6 +96,9 @@ class State:
     election_deadline_us: int = NEVER
     heard_from_leader_us: int = -NEVER
     """When a message of the current term's leader arrived last."""
+
+    # Volatile, on followers
+    early: EarlyMessages = field(default_factory=EarlyMessages)
 
     # Volatile, on candidates and those who ask whether to become one
     ballot: int = 0

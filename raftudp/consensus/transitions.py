@@ -22,6 +22,7 @@ from raftudp.consensus.progress import Progress
 from raftudp.consensus.state import NEVER, State
 from raftudp.consensus.trace import Action
 from raftudp.consensus.vocabulary import (
+    FOUNDING_TERM,
     Cluster,
     Entry,
     EntryKind,
@@ -30,8 +31,6 @@ from raftudp.consensus.vocabulary import (
     ServerId,
     Term,
 )
-
-FOUNDING_TERM: Term = 1
 
 
 def bind(state: State, cluster: Cluster, membership: Membership, now_us: int) -> None:
@@ -53,10 +52,10 @@ def bind(state: State, cluster: Cluster, membership: Membership, now_us: int) ->
 def update_term(state: State, term: Term, now_us: int) -> None:
     """A message shows a higher term: adopt it and follow ("Rules for Servers", all servers)."""
     assert state.role is not Role.BLANK and term > state.current_term
-    state.current_term, state.voted_for = term, None
-    state.note(Action.UPDATE_TERM)
     become_follower(state, now_us)
+    state.current_term, state.voted_for = term, None
     state.leader = None
+    state.note(Action.UPDATE_TERM)
 
 
 def become_follower(state: State, now_us: int) -> None:

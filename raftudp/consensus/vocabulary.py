@@ -17,6 +17,8 @@ Term: TypeAlias = int
 Index: TypeAlias = int
 Incarnation: TypeAlias = bytes
 
+FOUNDING_TERM: Final[Term] = 1
+"""Of the founding membership, entry 1 of every log."""
 ANY_INCARNATION: Final[Incarnation] = bytes(IDENTIFIER_BYTES)
 """Names nobody: mail to it is for whoever answers to the name."""
 

@@ -327,6 +327,10 @@ class SimulatedCluster:
         leading = [n for n in self.machines if self.role(n) is Role.LEADER]
         return max(leading, key=lambda name: self.status(name).term)
 
+    def drop_early(self, name: str) -> None:
+        """Empties the follower's store of messages that came too early, as if it had no room."""
+        self.machines[name].server._state.early.clear()
+
     def terms(self, name: str) -> list[int]:
         """The terms of the server's log, as in the figures of the paper."""
         return [entry.term for entry in self.machines[name].memory.log]

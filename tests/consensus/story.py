@@ -7,6 +7,7 @@ next empty line. The commands:
     servers a b c               blank replicas start under these names
     cluster a b c [SETTING=N]   the same, founded, led by the first, open to clients (unseen)
     found [NAMES]               the founder tells these (or all) the founding membership
+    drop-early NAME             this follower drops what it keeps of messages that came too early
     time-out NAME               this server's clock jumps to its next deadline
     impatient NAMES             their clocks jump to just before they would campaign
     elect NAME                  it campaigns until it leads; only the mails of elections pass, and
@@ -171,6 +172,9 @@ class Story:
         self._cluster.persist(name)
 
     # ---- time
+
+    def _drop_early(self, name: str) -> None:
+        self._cluster.drop_early(name)
 
     def _time_out(self, name: str) -> None:
         self._cluster.time_out(name)

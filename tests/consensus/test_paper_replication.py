@@ -318,6 +318,7 @@ def figure_8() -> SimulatedCluster:
     cluster.mailbag = [m for m in cluster.mailbag if m.mail.message.term == 4]
     cluster.deliver("a", "b", AppendEntries)
     cluster.deliver("a", "c", AppendEntries)
+    cluster.drop_early("c")
     cluster.deliver(kind=AppendEntriesResponse)
     older, newer = cluster.letters("a", "c", AppendEntries)
     cluster.hand_over([older])
@@ -383,6 +384,20 @@ def test_a_rejection_of_an_earlier_leadership_says_nothing() -> None:
     one.receive("b", AppendEntriesResponse(4, old_round, False, 0, 3, 0, 0))
     assert one.sent(AppendEntries) == []
     assert one.state.progress[identity("b")].next_index == one.state.first_index_of_term
+
+
+@pytest.mark.parametrize(("hint", "hint_term", "messages"), [(1, 1, 4), (2, 1, 1), (4, 3, 1)])
+def test_until_the_logs_are_known_to_agree_one_message_is_under_way_at_a_time(
+    hint: int, hint_term: int, messages: int
+) -> None:
+    """Section 5.3: a hint that the leader's own log confirms ends the search; any other goes on."""
+    one = OneServer()
+    entries = tuple(command(2, bytes(700)) for _ in range(4))
+    one.receive("b", AppendEntries(4, 1, 1, 1, 1, entries))
+    one.win()
+    assert terms(one) == [1, 2, 2, 2, 2, 5]
+    one.receive("b", rejection(one, previous=5, hint=hint, hint_term=hint_term))
+    assert len(one.sent(AppendEntries, "b")) == messages
 
 
 def test_a_late_acknowledgement_never_moves_match_index_back() -> None:
