@@ -10,7 +10,12 @@ from raftudp.consensus.early import EarlyMessages
 from raftudp.consensus.messages import AppendEntries
 from raftudp.consensus.vocabulary import Entry, EntryKind
 from raftudp.limits import ENTRY_OVERHEAD_BYTES, IN_FLIGHT_BYTES_PER_FOLLOWER
-from tests.consensus.one_server import OneServer, terms
+from tests.consensus.one_server import OneServer
+
+
+def terms(one: OneServer) -> list[int]:
+    log = one.state.log
+    return [log.term_at(index) for index in range(1, log.last_index + 1)]
 
 
 def message(term: int, previous: int, size: int = 1, previous_term: int = 1) -> AppendEntries:
