@@ -79,10 +79,12 @@ class LeaderSearch:
     def doubt(self, server: Server, now_us: int) -> None:
         """The server left a request unanswered."""
         self._roster.went_unanswered(server)
-        if server is self._leader and not self._is_doubted:
+        if server is not self._leader:
+            return
+        if not self._is_doubted:
             self._is_doubted = True
             self._rounds = 0
-            self.want(now_us)
+        self.want(now_us)
 
     def confirm(self, server: Server | None) -> None:
         """The server did what only a leader can."""

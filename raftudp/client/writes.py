@@ -87,9 +87,9 @@ class Writes:
         """Send what waits to the leader, as many commands in a datagram as it carries."""
         if not self._waiting and not self._ready:
             return
+        self._search.want(now_us)
         leader = self._search.open_leader
         if leader is None or leader.process is None:
-            self._search.want(now_us)
             return
         self._open_session()
         self._give_sequences()

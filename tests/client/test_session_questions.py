@@ -6,7 +6,7 @@ import pytest
 
 from raftudp.client.requests import Administer, AskStatus, Get, ListKeys
 from raftudp.client.results import Administered, Found, Listing, Reported
-from raftudp.errors import DecodeError, NoAnswer, NotDone, OutcomeUnknown
+from raftudp.errors import ClientError, DecodeError, NoAnswer, NotDone, OutcomeUnknown
 from raftudp.limits import KEY_BYTES_MAXIMUM, LIST_ITEMS_MAXIMUM
 from raftudp.store.commands import Put
 from raftudp.wire.client_messages import (
@@ -218,3 +218,15 @@ def test_an_idle_session_wakes_nobody() -> None:
     before = world.datagrams
     world.run_for(100 * MS)
     assert world.datagrams == before
+
+
+def test_a_leader_that_fell_silent_to_a_status_is_not_asked_for_ever() -> None:
+    """Nobody waited for the leader when the silence was noticed; later they find the new one."""
+    world = World()
+    assert not isinstance(world.ask(Put(b"a", b"1")), ClientError)
+    world["ss-0"].is_up = False
+    world.state.leader = "ss-1"
+    assert isinstance(world.ask(AskStatus("host-0:6000"), timeout_us=SECOND), ClientError)
+    found = world.ask(Get(b"a"), timeout_us=5 * SECOND)
+    assert isinstance(found, Found)
+    assert not isinstance(world.ask(Put(b"a", b"2"), timeout_us=5 * SECOND), ClientError)
