@@ -14,13 +14,11 @@ from typing import Final
 
 from raftudp.consensus.outputs import FollowerStatus, ServerStatus
 from raftudp.consensus.quorum import quorum_size
-from raftudp.consensus.vocabulary import Membership, Role, ServerId
+from raftudp.consensus.vocabulary import Index, Membership, Role, ServerId
 from raftudp.wire.client_messages import Follower, Status, StatusAnswer
 
 QUESTION_INTERVAL_US: Final = 20_000
 HAND_OVER_INTERVAL_US: Final = 100_000
-LAG_ENTRIES_MAXIMUM: Final = 10_000
-"""A follower further behind is not counted as caught up; under load, none is ever exactly so."""
 
 
 class Departure:
@@ -32,6 +30,8 @@ class Departure:
         self._quorum_remains = False
         self._asked_us = now_us - QUESTION_INTERVAL_US
         self._handed_over_us = now_us - HAND_OVER_INTERVAL_US
+        self._committed: Index | None = None
+        """What was committed when a leader was first looked at: who remains must hold it."""
         self._has_asked = False
         """Whether a hand-over was asked for."""
         self._was_relieved = False
@@ -43,6 +43,7 @@ class Departure:
         if status.cluster is None or not others or now_us >= self._deadline_us:
             return True
         if status.role is Role.LEADER:
+            self._look_at(status.commit_index)
             self._quorum_remains = self._remains(
                 status.identity, status.membership, status.followers, now_us, leader_stays=False
             )
@@ -85,9 +86,14 @@ class Departure:
         """The leader's answer to a question."""
         if answer.role != "leader" or answer.incarnation == status.identity.incarnation:
             return
+        self._look_at(answer.commit_index)
         self._quorum_remains = self._remains(
             status.identity, answer.membership, answer.followers, answer.request, leader_stays=True
         )
+
+    def _look_at(self, commit_index: Index) -> None:
+        if self._committed is None:
+            self._committed = commit_index
 
     def _remains(
         self,
@@ -97,16 +103,18 @@ class Departure:
         asked_us: int,
         leader_stays: bool,
     ) -> bool:
-        """Whether a quorum of all slots answered, without `leaving`, since the departure began.
+        """Whether a quorum of all slots answered, without `leaving`, since the departure began,
+        and holds what was committed then.
 
         A round answered `last_heard_us` before the leader was asked, at `asked_us` or later, was
         sent after the departure began if that is no longer ago than the departure itself.
         """
+        assert self._committed is not None
         since_us = asked_us - self._began_us
         count = int(leader_stays)
         for follower in followers:
             heard = follower.last_heard_us is not None and follower.last_heard_us <= since_us
-            caught_up = follower.lag_entries <= LAG_ENTRIES_MAXIMUM
+            caught_up = follower.match_index >= self._committed
             count += heard and caught_up and follower.name != leaving.name
         return count >= quorum_size(membership)
 

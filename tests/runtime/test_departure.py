@@ -40,7 +40,7 @@ def status(
     )
 
 
-def answer(asked: int, followers: dict[str, int | None], lag: int = 0) -> StatusAnswer:
+def answer(asked: int, followers: dict[str, int | None], match_index: int = 1) -> StatusAnswer:
     """What the leader says of its followers."""
     return StatusAnswer(
         request=asked,
@@ -58,7 +58,7 @@ def answer(asked: int, followers: dict[str, int | None], lag: int = 0) -> Status
         uptime_s=1,
         version="0",
         membership=MEMBERSHIP,
-        followers=tuple(Follower(name, 1, lag, 1, ago) for name, ago in followers.items()),
+        followers=tuple(Follower(name, match_index, 1 - match_index, 1, ago) for name, ago in followers.items()),
     )
 
 
@@ -143,7 +143,7 @@ def test_a_server_far_behind_does_not_count() -> None:
     """A quorum that remains must hold the log too."""
     leaving = Departure(0, TIMEOUT_US)
     following = status(Role.FOLLOWER, LEADER)
-    leaving.take_answer(following, answer(500, {"c": 1}, lag=1_000_000))
+    leaving.take_answer(following, answer(500, {"c": 1}, match_index=0))
     assert not leaving.may_end(following, 2_000)
 
 
