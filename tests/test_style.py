@@ -72,11 +72,11 @@ def test_tests_say_what_must_hold(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [p for p in TESTS if "integration" not in p.parts and "benchmarks" not in p.parts],
+    [p for p in TESTS if not {"integration", "live", "benchmarks"} & set(p.parts)],
     ids=relative,
 )
 def test_unit_tests_neither_sleep_nor_read_the_clock(path: Path) -> None:
-    """Time is an argument outside tests/integration and tests/benchmarks."""
+    """Time is an argument outside tests/integration, tests/live and tests/benchmarks."""
     imports = {
         alias.name if isinstance(node, ast.Import) else node.module
         for node in ast.walk(ast.parse(path.read_text()))

@@ -31,6 +31,15 @@ class Weather:
     """At most, evenly spread: so later ones overtake."""
     seed: int = 0
 
+    def copies(self, chance: random.Random) -> list[float]:
+        """How long each copy of a datagram is held, in seconds; none where it is lost."""
+        if chance.random() < self.loss:
+            return []
+        copies = 2 if chance.random() < self.doubling else 1
+        if not self.delay_ms:
+            return [0.0] * copies
+        return [chance.random() * self.delay_ms / 1e3 for _ in range(copies)]
+
 
 @dataclass(frozen=True)
 class RelayConfiguration:
@@ -107,15 +116,12 @@ class Relay:
         return out
 
     def _forward(self, out: socket.socket, datagram: bytes, address: Address) -> None:
-        weather = self._weather
-        if self._random.random() < weather.loss:
-            return
-        for _ in range(2 if self._random.random() < weather.doubling else 1):
-            if not weather.delay_ms:
+        for delay_s in self._weather.copies(self._random):
+            if not delay_s:
                 self._send(out, datagram, address)
                 continue
-            due = time.monotonic() + self._random.random() * weather.delay_ms / 1e3
             self._order += 1
+            due = time.monotonic() + delay_s
             heapq.heappush(self._due, (due, self._order, out, datagram, address))
 
     @staticmethod
