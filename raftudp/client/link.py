@@ -85,7 +85,7 @@ class Link:
         self._held: list[Outgoing] = []
         self.session = Session(
             self.servers,
-            client_id=os.urandom(IDENTIFIER_BYTES),
+            client_id=process,  # so that reads and writes bear one id in the replicas' logs
             random=Random(os.urandom(IDENTIFIER_BYTES)),  # noqa: S311  # no secret comes from it
             body_bytes=self._body_bytes,
         )
