@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -26,9 +26,9 @@ PATIENCE_S = 30.0
 """For what must happen at last; machines are slow at times."""
 
 
-def free_ports(count: int) -> list[int]:
-    """UDP ports of loopback that nobody uses now."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> list[int]:
+    """Ports of loopback that nobody uses now, UDP if not said otherwise."""
+    sockets = [socket.socket(socket.AF_INET, kind) for _ in range(count)]
     try:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
@@ -44,8 +44,15 @@ class RealCluster:
     as processes of `raftudp serve`; with `weather`, all mail passes a relay.
     """
 
-    def __init__(self, directory: Path, replicas: int, weather: Weather | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        replicas: int,
+        weather: Weather | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
         self.directory = directory
+        self._options = options
         self.names = [f"ss-{i}" for i in range(replicas)]
         ports = free_ports(2 * replicas)
         self._ports = dict(zip(self.names, ports, strict=False))
@@ -53,6 +60,8 @@ class RealCluster:
         self.addresses = {
             name: f"127.0.0.1:{port}" for name, port in zip(self.names, public, strict=False)
         }
+        self.http = dict(zip(self.names, free_ports(replicas, socket.SOCK_STREAM), strict=True))
+        """Where each replica serves its pages, on loopback."""
         self.key_file = directory / "key"
         self.key_file.write_text(secrets.token_hex(32) + "\n")
         self.key_file.chmod(0o600)
@@ -105,6 +114,7 @@ class RealCluster:
                     *(sys.executable, "-m", "raftudp", "serve", "--name", name),
                     *("--listen", f"127.0.0.1:{self._ports[name]}", "--servers", servers),
                     *("--key-file", str(self.key_file), "--log-format", "json"),
+                    *("--http", f"127.0.0.1:{self.http[name]}", *self._options),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
