@@ -98,13 +98,17 @@ class Nemesis:
             victim.crash_after = self._random.randrange(BOUNDARIES_MAXIMUM)
 
     def _pause(self, processes: list[Process]) -> None:
-        victim = self._random.choice(processes)
+        victim = self._aim(processes)
         victim.is_paused = True
         length_us = self._random.randrange(PAUSE_US_MAXIMUM)
         self._schedule.at(self._schedule.now_us + length_us, victim.resume)
 
     def _jump(self, processes: list[Process]) -> None:
-        self._random.choice(processes).jump_clock(self._random.randrange(JUMP_US_MAXIMUM))
+        """One clock, or all by as much: then all miss their leader at once, and elections clash."""
+        ahead_us = self._random.randrange(JUMP_US_MAXIMUM)
+        everyone = self._random.random() < 0.5
+        for process in processes if everyone else [self._random.choice(processes)]:
+            process.jump_clock(ahead_us)
 
     def _transfer(self, processes: list[Process]) -> None:
         for process in processes:
@@ -122,8 +126,10 @@ class Nemesis:
     def _partition(self, processes: list[Process]) -> None:
         """Cuts links in one of four shapes, and mends them after a while."""
         self._network.mend()
-        names = [process.name for process in processes]
+        first = self._aim(processes).name
+        names = [process.name for process in processes if process.name != first]
         self._random.shuffle(names)
+        names.insert(0, first)
         shape = self._random.randrange(4)
         if shape == 0:  # one alone
             self._cut(names[:1], names[1:], both=True)
@@ -146,6 +152,13 @@ class Nemesis:
                     self._network.cut(one, other)
                 if both or backwards:
                     self._network.cut(other, one)
+
+    def _aim(self, processes: list[Process]) -> Process:
+        """One of them, as likely as not the leader."""
+        leaders = [p for p in processes if p.replica.transition.leader == p.identity]
+        return self._random.choice(
+            leaders if leaders and self._random.random() < 0.5 else processes
+        )
 
     def _two(self, processes: list[Process]) -> tuple[str, str]:
         source = self._random.choice(processes).name
