@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raftudp.errors import DecodeError
@@ -60,12 +60,14 @@ def operations(draw: st.DrawFn) -> Recorded:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(operations(), max_size=5))
 def test_lines_say_everything(history: list[Recorded]) -> None:
     """What is read back equals what was written."""
     assert list(from_lines(to_lines(history))) == history
 
 
+@settings(deadline=None)
 @given(operations())
 def test_a_line_has_exactly_the_agreed_fields(recorded: Recorded) -> None:
     """Other checkers find the fields that they were promised, in one line of ASCII."""
@@ -168,6 +170,7 @@ def test_a_line_that_is_no_json_is_named(line: str | bytes) -> None:
         list(from_lines([line]))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40) | st.from_type(dict).map(lambda x: json.dumps(GOOD | x).encode()))
 def test_any_line_is_an_operation_or_one_error(line: bytes) -> None:
     """No bytes raise anything but DecodeError."""
@@ -294,6 +297,13 @@ def test_revisions_in_order_are_right(history: list[Recorded]) -> None:
             [
                 Recorded(1, READ, b"k", None, b"a", 1, 2, DONE, 5),
                 Recorded(2, READ, b"k", None, b"b", 3, 4, DONE, 4),
+            ],
+            "the revision goes back",
+        ),
+        (
+            [
+                Recorded(1, READ, b"k", None, b"a", 1, 2, DONE, 5),
+                Recorded(2, WRITE, b"k", b"a", True, 3, 4, DONE, 5),
             ],
             "the revision goes back",
         ),
