@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 
 from raftudp.errors import OutcomeUnknown, RaftudpError
 from shell.answers import Answer, ExitStatus, Failed, Farewell, status_of
@@ -37,16 +38,17 @@ class Runner:
         return not isinstance(answer, Farewell) and not self._is_ended
 
     def run_all(self, lines: Iterable[str], place: str) -> None:
-        """Run lines that nobody types, until `exit` or Ctrl-C; empty and `#` lines do nothing."""
-        try:
-            for number, line in enumerate(_until_interrupted(lines), start=1):
+        """Run lines that nobody types, until `exit`; empty and `#` lines do nothing.
+
+        An interruption ends it too: of a command, which it breaks off, or between two commands,
+        which is an end of input like any other.
+        """
+        with suppress(KeyboardInterrupt, Ended):
+            for number, line in enumerate(lines, start=1):
                 if line.lstrip().startswith("#"):
                     continue
                 if not self.run(line, place=f"{place} {number}") or self.was_broken_off:
                     return
-        except (KeyboardInterrupt, Ended):
-            self._output.error("interrupted; what follows was not run", place=place)
-            self.status = max(self.status, ExitStatus.FAILED)
 
     def _answer(self, line: str) -> Answer | None:
         try:
@@ -83,14 +85,6 @@ class Runner:
             return _failed(
                 call, f"'{words}' failed by a fault of raftudp ({kind}: {error})", _open(call)
             )
-
-
-def _until_interrupted(lines: Iterable[str]) -> Iterator[str]:
-    """The lines; being interrupted while waiting for the next one is the end of them."""
-    try:
-        yield from lines
-    except (KeyboardInterrupt, Ended):
-        return
 
 
 def _open(call: Call) -> ExitStatus:

@@ -85,10 +85,10 @@ def test_ctrl_c_ends_a_run_that_nobody_types() -> None:
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, Ended])
-def test_an_interruption_while_waiting_for_a_line_is_the_end_of_input(
+def test_an_interruption_between_two_lines_is_an_end_of_input(
     capsys: Captured, interruption: type[BaseException]
 ) -> None:
-    """Nothing was left undone, so what was run counts alone."""
+    """What was run counts, and nothing is said to have failed."""
 
     def lines() -> Iterator[str]:
         yield "servers"
