@@ -28,6 +28,7 @@ from shell.output import Output
 from shell.signals import Ended, ending_by_signals, undisturbed
 
 QUESTION_TIMEOUT_S = 0.5
+FOUNDING_TIMEOUT_S = 30.0
 WATCH_INTERVAL_S = 0.2
 
 
@@ -217,7 +218,12 @@ def _found(cluster: LocalCluster, client: Client, output: Output) -> None:
         ]
 
     cluster.wait_until_answering(silent)
-    founded = found(list(cluster.addresses.items()), FileMarker(cluster.marker_file), client)
+    founded = found(
+        list(cluster.addresses.items()),
+        FileMarker(cluster.marker_file),
+        client,
+        timeout=FOUNDING_TIMEOUT_S,
+    )
     for notice in founded.notices:
         output.note(notice)
     where = ", ".join(f"{name} at {address}" for name, address in cluster.addresses.items())
