@@ -13,8 +13,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from raftudp.simulation.plants import Caught, Missed, Plant, all_plants, run_plant
-from raftudp.simulation.runner import Failed, Report, describe, run_seeds
+from raftudp.simulation.plants import Caught, Missed, Plant, all_plants
+from raftudp.simulation.runner import Failed, Report, describe, run_plants, run_seeds
 from raftudp.simulation.settings import FAULTS, Settings
 from raftudp.simulation.story import line
 from raftudp.simulation.world import World
@@ -77,6 +77,12 @@ def parse_faults(text: str) -> tuple[str, ...]:
     type=click.IntRange(1),
     help="Processes at a time; the result does not depend on it.  [default: one a processor]",
 )
+@click.option(
+    "--time-limit",
+    type=click.IntRange(1),
+    metavar="SECONDS",
+    help="Begin no further seeds after so many real seconds.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 def simulate(
     seeds: int,
@@ -89,6 +95,7 @@ def simulate(
     replay: int | None,
     trace: Path | None,
     jobs: int | None,
+    time_limit: int | None,
     as_json: bool,
 ) -> None:
     """Run whole clusters in this process, with faults, from seeds, and check every step.
@@ -102,18 +109,20 @@ def simulate(
     settings = Settings(int(servers), seconds, rate, parse_faults(faults))
     if trace is not None and replay is None:
         raise click.UsageError("--trace goes with --replay SEED")
+    jobs = jobs or os.cpu_count() or 1
     if plant is not None:
-        sys.exit(_plant(plant, first_seed, as_json))
+        sys.exit(_plant(plant, first_seed, jobs, as_json))
     if replay is not None:
         sys.exit(_replay(settings, replay, trace, as_json))
     started = time.monotonic()
     report = Report()
     with _progress("seeds", seeds, as_json) as progress:
         task = progress.add_task("", total=seeds)
-        for outcome in run_seeds(settings, first_seed, seeds, jobs or os.cpu_count() or 1):
+        for outcome in run_seeds(settings, first_seed, seeds, jobs):
             report.add(outcome)
             progress.update(task, advance=1)
-            if isinstance(outcome, Failed) and len(report.failed) >= FAILURES_SHOWN:
+            is_late = time_limit is not None and time.monotonic() > started + time_limit
+            if is_late or len(report.failed) >= FAILURES_SHOWN:
                 break
     _print_report(report, settings, time.monotonic() - started, as_json)
     sys.exit(report.status)
@@ -209,7 +218,7 @@ def _replay(settings: Settings, seed: int, trace: Path | None, as_json: bool) ->
     return report.status
 
 
-def _plant(name: str, first_seed: int, as_json: bool) -> int:
+def _plant(name: str, first_seed: int, jobs: int, as_json: bool) -> int:
     """Plants one bug, or each in turn, and says what caught it."""
     known = all_plants()
     chosen = [plant for plant in known if name in ("all", plant.name)]
@@ -219,8 +228,7 @@ def _plant(name: str, first_seed: int, as_json: bool) -> int:
     missed = 0
     with _progress("bugs", len(chosen), as_json) as progress:
         task = progress.add_task("", total=len(chosen))
-        for plant in chosen:
-            outcome = run_plant(plant, first_seed)
+        for plant, outcome in run_plants(chosen, first_seed, jobs):
             missed += isinstance(outcome, Missed)
             progress.update(task, advance=1)
             _print_plant(plant, outcome, as_json)

@@ -5,7 +5,7 @@ number of processes.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from enum import IntEnum
 from functools import partial
@@ -13,6 +13,7 @@ from hashlib import sha256
 from multiprocessing import get_context
 from typing import NamedTuple
 
+from raftudp.simulation.plants import Caught, Missed, Plant, find_plant, run_plant
 from raftudp.simulation.settings import Settings
 from raftudp.simulation.story import line
 from raftudp.simulation.violations import Stuck, Violation
@@ -110,6 +111,26 @@ def run_seeds(settings: Settings, first: int, seeds: int, jobs: int) -> Iterator
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def run_plants(
+    plants: Sequence[Plant], first_seed: int, jobs: int
+) -> Iterator[tuple[Plant, Caught | Missed]]:
+    """Each bug's end, in the order of the list; with several jobs in processes of their own."""
+    if jobs <= 1:
+        for plant in plants:
+            yield plant, run_plant(plant, first_seed)
+        return
+    names = [plant.name for plant in plants]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        outcomes = pool.map(partial(_run_plant_named, first_seed), names)
+        yield from zip(plants, outcomes, strict=True)
+
+
+def _run_plant_named(first_seed: int, name: str) -> Caught | Missed:
+    plant = find_plant(name)
+    assert plant is not None
+    return run_plant(plant, first_seed)
+
+
 class Report:
     """Adds up outcomes as they come."""
 
@@ -141,6 +162,3 @@ class Report:
             if failure in kinds:
                 return failure
         return 0
-
-
-Progress = Callable[[Report], None]

@@ -58,7 +58,9 @@ def answer(asked: int, followers: dict[str, int | None], match_index: int = 1) -
         uptime_s=1,
         version="0",
         membership=MEMBERSHIP,
-        followers=tuple(Follower(name, match_index, 1 - match_index, 1, ago) for name, ago in followers.items()),
+        followers=tuple(
+            Follower(name, match_index, 1 - match_index, 1, ago) for name, ago in followers.items()
+        ),
     )
 
 
