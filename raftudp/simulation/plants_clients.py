@@ -19,13 +19,18 @@ from raftudp.store.state_machine import StateMachine
 
 _settle = ClientService.settle
 _check = Sessions.check
+_result_of = Sessions.result_of
 _execute = StateMachine._execute
 
 
 def _check_session_alone(self: Sessions, command: Command, index: int) -> Result | None:
     answered = _check(self, command, index)
-    known = self.result_of(command.client_id, command.opened_at, command.sequence)
+    known = _result_of(self, command.client_id, command.opened_at, command.sequence)
     return None if answered == known else answered
+
+
+def _no_result(*_: object) -> Result | None:
+    return None
 
 
 def _gather_everything(self: StateMachine, term: int, data: bytes) -> None:
@@ -77,7 +82,11 @@ CLIENTS: Final = (
         "session-forgotten",
         "a command that was applied before is applied again",
         ("exactly once", "lost write", "result", "store"),
-        (Change(Sessions, "check", _check_session_alone),),
+        (
+            Change(Sessions, "check", _check_session_alone),
+            Change(Sessions, "result_of", _no_result),
+        ),
+        SHORT._replace(faults=("delay", "loss", "pauses", "transfers")),
     ),
     Plant(
         "parts-joined-across-terms",

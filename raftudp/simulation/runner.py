@@ -5,8 +5,9 @@ number of processes.
 from __future__ import annotations
 
 import traceback
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from enum import IntEnum
 from functools import partial
 from hashlib import sha256
@@ -19,7 +20,8 @@ from raftudp.simulation.story import line
 from raftudp.simulation.violations import Stuck, Violation
 from raftudp.simulation.world import Outcome, World
 
-SEEDS_PER_TASK = 4
+SEEDS_AHEAD = 2
+"""Runs handed out for each process, so that none waits while another is slow."""
 
 
 class Failure(IntEnum):
@@ -99,14 +101,19 @@ def describe(error: Exception) -> tuple[Failure, str, str]:
 
 def run_seeds(settings: Settings, first: int, seeds: int, jobs: int) -> Iterator[Outcome | Failed]:
     """The runs of consecutive seeds, in their order."""
-    if jobs <= 1 or seeds <= SEEDS_PER_TASK:
-        yield from (run_seed(settings, seed) for seed in range(first, first + seeds))
+    numbers = range(first, first + seeds)
+    if jobs <= 1 or seeds == 1:
+        yield from (run_seed(settings, seed) for seed in numbers)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        running: deque[Future[Outcome | Failed]] = deque()
         try:
-            yield from pool.map(
-                partial(run_seed, settings), range(first, first + seeds), chunksize=SEEDS_PER_TASK
-            )
+            for seed in numbers:
+                running.append(pool.submit(run_seed, settings, seed))
+                if len(running) > SEEDS_AHEAD * jobs:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
