@@ -178,6 +178,7 @@ REPLICATION: Final = (
         "a follower cuts its log where a message's entries begin, though it holds the same ones",
         ("committed truncated", "commitment", "leader completeness"),
         (*UNGUARDED, Change(replication, "follow", _cut_and_follow)),
+        script=scripts.a_message_that_arrives_again,
     ),
     Plant(
         "consistency-unchecked",
