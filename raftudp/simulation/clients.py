@@ -93,6 +93,8 @@ class Client:
         self._is_asking = True
         self._timer_us = -1
         self._written = 0
+        self._last = 0
+        self._is_last_done = False
         self._last_values: list[bytes] = []
         self.done: list[Done] = []
         schedule.at(schedule.now_us + random.randrange(interval_us), self._ask)
@@ -102,26 +104,31 @@ class Client:
         """Operations without an outcome."""
         return len(self._open)
 
-    def stop(self) -> None:
-        """Ask nothing more."""
+    def finish(self) -> None:
+        """Write once more, which has to be done, and ask nothing after that."""
         self._is_asking = False
+        self._last = self._submit(Put(b"last", self._new_value()))
 
-    def invocations(self) -> list[Invocation]:
-        """What is still open."""
-        return list(self._open.values())
+    @property
+    def has_finished(self) -> bool:
+        """Whether everything has an outcome, and the last write is done."""
+        return self._is_last_done and not self._open
 
     # ---- asking
 
     def _ask(self) -> None:
         if not self._is_asking:
             return
+        self._submit(self._choose())
+        wait_us = self._random.randrange(2 * self._interval_us) + 1
+        self._schedule.at(self._schedule.now_us + wait_us, self._ask)
+
+    def _submit(self, operation: Operation) -> int:
         now_us = self._schedule.now_us
-        operation = self._choose()
         handle = self._session.submit(operation, now_us, now_us + TIMEOUT_US)
         self._open[handle] = Invocation(operation, now_us, self._committed())
         self._settle()
-        wait_us = self._random.randrange(2 * self._interval_us) + 1
-        self._schedule.at(now_us + wait_us, self._ask)
+        return handle
 
     def _choose(self) -> Operation:
         random = self._random
@@ -131,13 +138,17 @@ class Client:
             return Get(key)
         if luck < 0.57:
             return Delete(key)
-        self._written += 1
-        value = b"%s-%d" % (self.name.encode(), self._written)
+        value = self._new_value()
         if luck < 0.59:
             value = value.ljust(LARGE_VALUE_BYTES, b".")
         if luck < 0.68:
             return CompareAndSet(key, self._guess(), value)
         return Put(key, value)
+
+    def _new_value(self) -> bytes:
+        """One that no other operation writes."""
+        self._written += 1
+        return b"%s-%d" % (self.name.encode(), self._written)
 
     def _guess(self) -> bytes | None:
         """A value that the key may well have."""
@@ -195,6 +206,7 @@ class Client:
     def _complete(self, handle: int, value: Value | ClientError) -> None:
         invocation = self._open.pop(handle)
         outcome = _outcome(value)
+        self._is_last_done = self._is_last_done or (handle == self._last and outcome == "done")
         if isinstance(value, Written | Swapped | Found):
             self._remember(invocation.operation)
         self.done.append(

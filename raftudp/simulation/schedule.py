@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+
+from raftudp.simulation.violations import Stuck
+
+EVENTS_MAXIMUM: Final = 3_000_000
+"""In one call: far more than any run needs at a rate that a machine bears."""
 
 
 class Schedule:
@@ -30,5 +35,7 @@ class Schedule:
             self.now_us, _, action, arguments = heapq.heappop(events)
             action(*arguments)
             made += 1
+            if made > EVENTS_MAXIMUM:
+                raise Stuck(f"{made} events up to {self.now_us / 1e6:.3f} s: a storm of messages")
         self.now_us = end_us
         return made

@@ -32,6 +32,8 @@ def _tell(what: object) -> str:
         return f"<- {what.sender.name}: {_tell_message(what)}"
     if isinstance(what, str):
         return f"!! {what}"
+    if isinstance(what, tuple) and isinstance(what[-1], bytes) and len(what) == 2:
+        return f"<- {what[0]}: {len(what[1])} bytes"
     return f"<- {type(what).__name__}"
 
 

@@ -1,8 +1,8 @@
 """One run: a cluster, its clients and its bad luck, in one process, from one seed.
 
 First everything may go wrong and nothing unsafe may happen (the safety phase); then all faults end,
-and what must happen has to (the healed phase): a leader, an outcome for every request, and equal
-replicas.
+and what must happen has to (the healed phase): a leader, an outcome for every request,
+a last write of every client that is done, and equal replicas.
 """
 
 from __future__ import annotations
@@ -171,11 +171,11 @@ class World:
 
     def _heal(self) -> None:
         self.network.heal()
-        for client in self._clients.values():
-            client.stop()
         for process in self._places.values():
             process.crash_after = None
             process.resume()
+        for client in self._clients.values():
+            client.finish()
         deadline_us = self.schedule.now_us + HEALED_US
         while self.schedule.now_us < deadline_us:
             self.schedule.run_until(self.schedule.now_us + SLICE_US)
@@ -192,7 +192,7 @@ class World:
         members = self._members()
         leads = any(p.replica.transition.leader == p.identity for p in members)
         level = {p.replica.last_applied for p in members} == {len(self.checks.committed)}
-        return leads and level and not any(c.waiting for c in self._clients.values())
+        return leads and level and all(c.has_finished for c in self._clients.values())
 
     def _members(self) -> list[Process]:
         return [p for p in self._places.values() if p.is_alive and p.state.cluster is not None]
