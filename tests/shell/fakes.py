@@ -38,6 +38,8 @@ class FakeCluster:
     values: dict[bytes, tuple[bytes, int]] = field(default_factory=dict)
     revision: int = 4
     stopped: list[str] = field(default_factory=list)
+    elected: list[str] = field(default_factory=list)
+    """Who leads after each further status."""
 
     def _change(self) -> int:
         if self.failure is not None:
@@ -78,6 +80,8 @@ class FakeCluster:
 
     def status(self) -> list[ServerReport]:
         """Everybody's status."""
+        if self.elected:
+            self.leader = self.elected.pop(0)
         return [self._report(name, address) for name, address in ADDRESSES.items()]
 
     def _report(self, name: str, address: str) -> ServerReport:
@@ -119,8 +123,8 @@ class FakeCluster:
         self.stopped.append(server)
 
     def transfer(self, name: str) -> None:
-        """Lead from now on."""
-        self.leader = name
+        """Lead, but not before two more statuses."""
+        self.elected = [self.leader, self.leader, name]
 
 
 @dataclass
