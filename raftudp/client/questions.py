@@ -107,6 +107,8 @@ class Questions:
 
     def flush(self, now_us: int) -> None:
         """Ask what waits; gets for one server go together."""
+        if not self._queue:
+            return
         held_back: list[PendingQuestion] = []
         gets: dict[tuple[Server, bool], list[PendingQuestion]] = {}
         while self._queue:

@@ -30,19 +30,16 @@ def entry_bytes(entry: Entry) -> int:
 class Log:
     """All entries since the founding."""
 
-    __slots__ = ("_cut", "_entries", "_memberships", "_openings", "_written")
+    __slots__ = ("_cut", "_entries", "_memberships", "_openings", "_written", "last_index")
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
+        self.last_index: Index = 0
+        """The index of the last entry, 0 while there is none; as many entries are held."""
         self._memberships: list[tuple[Index, Membership]] = []
         self._openings: list[tuple[Index, Cluster]] = []
         self._written: Index = 0
         self._cut: Index | None = None
-
-    @property
-    def last_index(self) -> Index:
-        """The index of the last entry, 0 while there is none."""
-        return len(self._entries)
 
     @property
     def last_term(self) -> Term:
@@ -103,11 +100,13 @@ class Log:
                 assert isinstance(entry.data, Cluster)
                 self._openings.append((index, entry.data))
         self._entries.extend(entries)
+        self.last_index = len(self._entries)
 
     def truncate_after(self, index: Index) -> None:
         """Removes all entries beyond `index`."""
         assert index < self.last_index
         del self._entries[index:]
+        self.last_index = index
         while self._memberships and self._memberships[-1][0] > index:
             self._memberships.pop()
         while self._openings and self._openings[-1][0] > index:

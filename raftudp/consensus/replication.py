@@ -120,7 +120,7 @@ def take_response(
     log = state.log
     if message.success:
         if message.match_index <= log.last_index:
-            progress.matched(message.match_index)
+            state.may_commit |= progress.matched(message.match_index)
         return
     hint = min(message.hint_index, log.last_index)
     resume_after = log.greatest_index_not_above(hint, message.hint_term)
@@ -133,6 +133,9 @@ def advance_commit_index(state: State) -> bool:
     """Figure 2, "Rules for Servers", leaders: commits what a quorum holds, if it is of the leader's
     own term.
     """
+    if not state.may_commit:
+        return False
+    state.may_commit = False
     match_indexes = {identity: p.match_index for identity, p in state.progress.items()}
     match_indexes[state.identity] = state.persisted_index
     index = quorum_value(state.membership, match_indexes, absent=0)

@@ -157,6 +157,7 @@ class Server:
                 state = self._state
                 if state.role is Role.LEADER and state.log.matches(index, term):
                     state.persisted_index = max(state.persisted_index, index)
+                    state.may_commit = True
             case OpenRequested(token):
                 self._open(token)
             case FoundRequested(token, cluster, membership):

@@ -121,6 +121,8 @@ class State:
     """The NOOP that began this leader's term; nothing is counted for commitment before it."""
     persisted_index: Index = 0
     """A leader counts itself up to here."""
+    may_commit: bool = False
+    """Somebody has come to hold more of the log since the commit index was last looked at."""
     uncommitted_bytes: int = 0
     unindexed_reads: list[Hashable] = field(default_factory=list)
     """Reads that came before this leader committed an entry of its own term."""
@@ -149,7 +151,7 @@ class State:
 
     def others(self) -> tuple[ServerId, ...]:
         """The identities that fill the other slots of the latest membership, in order."""
-        return tuple(i for i in self.membership.identities() if i != self.identity)
+        return self.log.membership.others(self.configuration.identity)
 
     def draw_election_timeout(self) -> None:
         """Chooses a fresh election timeout (section 5.2)."""

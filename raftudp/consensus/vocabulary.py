@@ -89,6 +89,10 @@ class Membership:
 
     slots: tuple[Slot, ...]
     _identities: tuple[ServerId, ...] = field(init=False, repr=False, compare=False)
+    _others: dict[ServerId, tuple[ServerId, ...]] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+    """Derived from the slots, and asked for at every step."""
 
     def __post_init__(self) -> None:
         filled = (s for s in self.slots if s.incarnation is not None)
@@ -98,6 +102,13 @@ class Membership:
     def identities(self) -> tuple[ServerId, ...]:
         """The servers that fill slots, in order."""
         return self._identities
+
+    def others(self, identity: ServerId) -> tuple[ServerId, ...]:
+        """The servers that fill slots beside this one, in order."""
+        known = self._others.get(identity)
+        if known is None:
+            known = self._others[identity] = tuple(i for i in self._identities if i != identity)
+        return known
 
     def is_filled_by(self, identity: ServerId) -> bool:
         """Whether this full identity, and not only its name, fills a slot."""

@@ -44,6 +44,12 @@ class Outbox:
         self._gotten: dict[tuple[Origin, int], list[GetResult]] = {}
         self._refused: dict[tuple[Origin, RefusalReason], list[int]] = {}
 
+    def __bool__(self) -> bool:
+        """Whether anything is to be sent."""
+        return bool(
+            self._written or self._gotten or self._answers or self._write_refused or self._refused
+        )
+
     def add(self, origin: Origin, answer: Answer) -> None:
         """An answer that is not gathered with others."""
         self._answers.append(AnswerTo(origin, answer))
@@ -69,6 +75,8 @@ class Outbox:
 
     def take(self, leader: LeaderHint) -> list[AnswerTo]:
         """All answers, cut to size; refusals point to `leader`."""
+        if not self:
+            return []
         taken, self._answers = self._answers, []
         room = self._body_bytes - ANSWER_OVERHEAD_BYTES
         for (origin, client_id), written in self._written.items():

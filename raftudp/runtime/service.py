@@ -23,6 +23,7 @@ from raftudp.store.commands import Command, Result
 from raftudp.store.state_machine import StateMachine
 from raftudp.wire.client_messages import (
     Admin,
+    Answer,
     ChallengeRequest,
     Hello,
     HelloAnswer,
@@ -160,11 +161,11 @@ class ClientService:
         """Everything to be sent now; what is too large for a datagram, as its first parts."""
         self._transfers.acknowledge()
         taken = self._outbox.take(self._leader)
-        if not any(isinstance(answer, _MAY_BE_LARGE) for _, answer in taken):
+        if not any(self._may_be_large(answer) for _, answer in taken):
             return taken
         cut: list[AnswerTo] = []
         for origin, answer in taken:
-            body = encode_answer(answer) if isinstance(answer, _MAY_BE_LARGE) else b""
+            body = encode_answer(answer) if self._may_be_large(answer) else b""
             if len(body) <= self._body_bytes:
                 cut.append(AnswerTo(origin, answer))
                 continue
@@ -172,8 +173,15 @@ class ClientService:
             cut.extend(AnswerTo(origin, part) for part in self._transfers.begin(origin, body))
         return cut
 
+    def _may_be_large(self, answer: Answer) -> bool:
+        """Whether an answer has to be encoded to know; the outbox cuts all others to size.
 
-_MAY_BE_LARGE: Final = (ListAnswer, ReadAnswer, StatusAnswer)
+        A key's value too large to share an answer has one of its own.
+        """
+        if isinstance(answer, ReadAnswer):
+            value = answer.results[0].value
+            return value is not None and len(value) > self._body_bytes // 2
+        return isinstance(answer, ListAnswer | StatusAnswer)
 
 
 def leader_hint(status: ServerStatus) -> LeaderHint:

@@ -288,9 +288,7 @@ class World:
     # ---- mail and the story
 
     def _deliver(self, destination: str, packet: object) -> None:
-        self._fingerprint = zlib.crc32(
-            f"{self.schedule.now_us} {destination}".encode(), self._fingerprint
-        )
+        self._stamp(len(destination) + ord(destination[-1]))
         client = self._clients.get(destination)
         if client is not None:
             client.receive(packet)
@@ -304,9 +302,12 @@ class World:
         self.story.append(Event(self.schedule.now_us, destination, packet))
         process.receive(packet)
 
+    def _stamp(self, what: int) -> None:
+        """Mixes what happened, and when, into the run's fingerprint."""
+        self._fingerprint = (
+            self._fingerprint * 1_000_003 ^ self.schedule.now_us << 8 ^ what
+        ) % 2**61
+
     def _note(self, who: str, event: TraceEvent) -> None:
-        self._fingerprint = zlib.crc32(
-            f"{self.schedule.now_us} {who} {event.action} {event.term} {event.index}".encode(),
-            self._fingerprint,
-        )
+        self._stamp(zlib.crc32(f"{who} {event.action} {event.term} {event.index}".encode()))
         self.story.append(Event(self.schedule.now_us, who, event))
