@@ -234,7 +234,12 @@ class Server:
             return
         state = self._state
         sender, message = mail.sender, mail.message
-        if state.cluster is not None and mail.cluster == state.cluster:
+        if (
+            sender not in state.heard_of
+            and state.cluster is not None
+            and mail.cluster == state.cluster
+            and state.membership.is_filled_by(sender)
+        ):
             state.heard_of.add(sender)
         if isinstance(message, AppendEntries):
             self._on_append_entries(sender, message, now_us)
