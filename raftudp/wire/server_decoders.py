@@ -47,6 +47,13 @@ def _append_entries(fields: tuple[object, ...]) -> AppendEntries:
     taken = entries_from(entries)
     if previous_log_index + len(taken) > INTEGER_MAXIMUM:
         raise DecodeError("entries beyond the greatest index")
+    last_term = previous_log_term
+    for entry in taken:
+        if entry.term < last_term:
+            raise DecodeError("terms of a log never fall")
+        last_term = entry.term
+    if last_term > term:
+        raise DecodeError("entries of a later term than their leader's")
     return AppendEntries(term, round_, previous_log_index, previous_log_term, leader_commit, taken)
 
 

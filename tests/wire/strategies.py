@@ -59,16 +59,23 @@ def tuples_of(element: st.SearchStrategy, max_size: int = 6) -> st.SearchStrateg
     return st.lists(element, max_size=max_size).map(tuple)
 
 
+@st.composite
+def append_entries(draw: st.DrawFn) -> m.AppendEntries:
+    """The terms of a log never fall, and its leader's is at least the last."""
+    taken = draw(st.lists(entries, max_size=6))
+    previous, *terms, term = sorted(draw(integers) for _ in range(len(taken) + 2))
+    return m.AppendEntries(
+        term,
+        draw(integers),
+        draw(st.integers(0, INTEGER_MAXIMUM - 6)),
+        previous,
+        draw(integers),
+        tuple(e._replace(term=t) for e, t in zip(taken, terms, strict=True)),
+    )
+
+
 messages = st.one_of(
-    st.builds(
-        m.AppendEntries,
-        integers,
-        integers,
-        st.integers(0, INTEGER_MAXIMUM - 6),
-        integers,
-        integers,
-        tuples_of(entries),
-    ),
+    append_entries(),
     st.builds(
         m.AppendEntriesResponse,
         integers,

@@ -334,6 +334,10 @@ INVALID = {
     "command without bytes": append(Entry(1, EntryKind.COMMAND, membership(1))),
     "membership of bytes": append(Entry(1, EntryKind.MEMBERSHIP, b"x")),
     "negative term": m.TimeoutNow(-1),
+    "terms that fall": append(NOOP._replace(term=1), NOOP._replace(term=0)),
+    "term below the one before": append(NOOP)._replace(term=2, previous_log_term=2),
+    "term above the leader's": append(NOOP._replace(term=2)),
+    "term before above the leader's": append()._replace(previous_log_term=2),
 }
 
 
