@@ -190,16 +190,16 @@ def _up(
 ) -> ExitStatus:
     """Start and found the cluster, and run it as long as the shell, or until a signal comes."""
     output = Output()
+    addresses = list(cluster.addresses.values())
     cluster.prepare()
-    with output.progress("starting the replicas"):
+    with output.progress("starting the replicas and founding the cluster"):
         cluster.start_all()
-        client = Client(list(cluster.addresses.values()), key_file=cluster.key_file)
-    with client:
-        with output.progress("founding the cluster"):
-            _found(cluster, client, output)
-        if no_shell:
-            _watch(cluster, output)
-            return ExitStatus.DONE
+        with Client(addresses, key_file=cluster.key_file) as founder:
+            _found(cluster, founder, output)
+    if no_shell:
+        _watch(cluster, output)
+        return ExitStatus.DONE
+    with Client(addresses, key_file=cluster.key_file) as client:
         return run_shell(
             client, named=cluster.addresses, commands=commands, as_json=as_json, starter=cluster
         )

@@ -134,7 +134,7 @@ def test_a_replica_that_died_is_told_and_its_log_kept(tmp_path: Path) -> None:
         os.kill(replicas[0], signal.SIGKILL)
         assert wait_until_gone(replicas[:1]) == []
         out, err = process.communicate("submit write a 1\n", timeout=DEADLINE_S)
-    assert process.returncode == 0
+    assert process.returncode == 0, err
     assert out.startswith("done: ")
     assert "had ended with status -9" in err
     assert len(files_left(tmp_path)) == 1
