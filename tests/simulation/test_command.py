@@ -18,17 +18,8 @@ from raftudp.simulation.violations import Stuck
 from raftudp.simulation.world import World
 
 FIELDS = [
-    "seeds",
-    "servers",
-    "digest",
-    "leaders",
-    "commits",
-    "crashes",
-    "returns",
-    "messages_lost",
-    "simulated_s",
-    "real_s",
-    "violations",
+    *("seeds", "servers", "digest", "leaders", "commits", "crashes", "returns"),
+    *("messages_lost", "simulated_s", "real_s", "violations"),
 ]
 
 
