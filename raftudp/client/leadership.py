@@ -137,6 +137,8 @@ class LeaderSearch:
         for server in servers:
             if server in unanswered:
                 self._roster.went_unanswered(server)
+                # One that is not open gets no requests that it could leave unanswered.
+                self._is_doubted = self._is_doubted or server is self._leader
             self._ask(server, now_us)
         wait_us = retry_us(self._rounds, self._random, ROUND_US_MAXIMUM)
         self._rounds += 1

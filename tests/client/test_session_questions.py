@@ -230,3 +230,18 @@ def test_a_leader_that_fell_silent_to_a_status_is_not_asked_for_ever() -> None:
     found = world.ask(Get(b"a"), timeout_us=5 * SECOND)
     assert isinstance(found, Found)
     assert not isinstance(world.ask(Put(b"a", b"2"), timeout_us=5 * SECOND), ClientError)
+
+
+def test_a_leader_that_dies_before_the_cluster_is_open_is_given_up() -> None:
+    """Whoever waits for the opening turns to the next leader."""
+    world = World()
+    for replica in world.replicas.values():
+        replica.is_open = False
+    written = world.submit(Put(b"a", b"1"))
+    world.run_for(SECOND)
+    world["ss-0"].is_up = False
+    world.state.leader = "ss-1"
+    for replica in world.replicas.values():
+        replica.is_open = True
+    world.run(lambda: written in world.completed)
+    assert not isinstance(world.completed[written], ClientError)
