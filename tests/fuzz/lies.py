@@ -32,8 +32,10 @@ Liar: TypeAlias = Callable[[State], m.Message]
 class Lies:
     """Makes messages up, by chance, to tell them to a server of some state."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, greatest: int = INTEGER_MAXIMUM) -> None:
+        """No number is above `greatest`."""
         self._random = random
+        self._greatest = greatest
 
     def anything(self, state: State) -> m.Message:
         """Every kind of message."""
@@ -96,7 +98,7 @@ class Lies:
         """A number close to this one, or small, or at one of the ends."""
         chance = self._random.random()
         if chance < 0.75:
-            return max(0, min(number + self._random.randint(-2, 3), INTEGER_MAXIMUM))
+            return max(0, min(number + self._random.randint(-2, 3), self._greatest))
         if chance < 0.95:
             return self._random.randint(0, 6)
-        return self._random.choice([1_000, INTEGER_MAXIMUM - 1, INTEGER_MAXIMUM])
+        return self._random.choice([1_000, self._greatest - 1, self._greatest])
