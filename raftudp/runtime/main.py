@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import os
 import platform
@@ -15,6 +14,7 @@ from typing import Final
 
 import click
 
+from raftudp import __version__
 from raftudp.consensus.server import Server, ServerConfiguration
 from raftudp.consensus.vocabulary import ServerId
 from raftudp.encoding.records import decode_command
@@ -120,7 +120,7 @@ def run_replica(configuration: Configuration) -> None:
         storage=MemoryStorage(),
         transport=mailroom,
         observer=telemetry,
-        identity=Identity(process, installed_version(), now_us),
+        identity=Identity(process, __version__, now_us),
         random_bytes=os.urandom,
         body_bytes=configuration.body_bytes,
     )
@@ -187,7 +187,7 @@ def _say_started(
     telemetry.say(
         logging.INFO,
         "started",
-        version=installed_version(),
+        version=__version__,
         python=platform.python_version(),
         incarnation_whole=replica.transition.identity.incarnation.hex(),
         listen=str(configuration.listen),
@@ -253,11 +253,3 @@ def keygen(file: Path | None) -> None:
         sys.exit(1)
     with os.fdopen(descriptor, "w", encoding="ascii") as opened:
         opened.write(text)
-
-
-def installed_version() -> str:
-    """This program's version, as it was installed."""
-    try:
-        return importlib.metadata.version("raftudp")
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"

@@ -171,6 +171,8 @@ class World:
 
     def _heal(self) -> None:
         self.network.heal()
+        for twin in self._twins.values():  # they would go on taking half of their names' mail
+            twin.crash()
         for process in self._places.values():
             process.crash_after = None
             process.resume()

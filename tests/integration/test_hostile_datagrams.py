@@ -230,8 +230,11 @@ def status(reports, name: str) -> StatusAnswer:
 
 
 def facts(answer: StatusAnswer) -> tuple[object, ...]:
-    """What nothing hostile may change."""
-    return (answer.incarnation, answer.role, answer.term, answer.cluster, answer.membership)
+    """What nothing hostile may change.
+
+    Role and term are not among them: a busy machine can cost a leader its term at any time.
+    """
+    return (answer.incarnation, answer.cluster, answer.membership)
 
 
 def resident_kb(pid: int) -> int:
