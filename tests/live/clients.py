@@ -26,11 +26,14 @@ from tests.live.replicas import clean_environment
 PROCESS_STEP = 10_000
 """A client that does not know what became of a write goes on under a number so much greater."""
 MIXTURE = {
-    OperationKind.READ: 45,
-    OperationKind.WRITE: 30,
-    OperationKind.COMPARE: 15,
-    OperationKind.DELETE: 10,
+    OperationKind.READ: 20,
+    OperationKind.WRITE: 45,
+    OperationKind.COMPARE: 20,
+    OperationKind.DELETE: 15,
 }
+"""What every other thread does. Those between only read: a deposed leader may go on to answer
+reads, but keeps nobody who waits for a write.
+"""
 
 
 @dataclass(frozen=True)
@@ -50,18 +53,23 @@ class Plan:
 
 
 class Recorder:
-    """One thread: it does one thing after another, and remembers all of them."""
+    """One thread with a client of its own: does one thing after another, and remembers all."""
 
-    def __init__(self, plan: Plan, number: int, client: Client, stop: threading.Event) -> None:
+    def __init__(self, plan: Plan, number: int, stop: threading.Event, timeout_s: float) -> None:
         self._plan = plan
         self._process = plan.first_process + number
-        self._client = client
+        self._mixture = {OperationKind.READ: 1} if number % 2 else MIXTURE
+        self._client = Client(plan.servers, key_file=plan.key_file, timeout=timeout_s)
         self._stop = stop
         self._random = random.Random(plan.seed * 1_000 + self._process)
         self._count = 0
         self._seen: dict[str, bytes | None] = {}
         self._history = History()
         self.failure: BaseException | None = None
+
+    def close(self) -> None:
+        """End the client."""
+        self._client.close()
 
     @property
     def operations(self) -> list[Recorded]:
@@ -72,7 +80,7 @@ class Recorder:
         """Work until told to stop."""
         try:
             while not self._stop.is_set():
-                kind = self._random.choices(list(MIXTURE), list(MIXTURE.values()))[0]
+                kind = self._random.choices(*zip(*self._mixture.items(), strict=True))[0]
                 self.record(kind, self._random.choice(self._plan.keys))
                 self._stop.wait(self._random.expovariate(1e3 / self._plan.pause_ms))
         except BaseException as error:
@@ -131,23 +139,24 @@ class Recorder:
 def work(plan: Plan) -> list[Recorded]:
     """Run the plan's clients until a line arrives, then read all."""
     stop = threading.Event()
-    with Client(plan.servers, key_file=plan.key_file, timeout=plan.timeout_s) as client:
-        recorders = [Recorder(plan, n, client, stop) for n in range(plan.threads)]
-        threads = [threading.Thread(target=one.run, daemon=True) for one in recorders]
-        for thread in threads:
-            thread.start()
-        sys.stdin.readline()
-        stop.set()
-        for thread in threads:
-            thread.join()
+    recorders = [Recorder(plan, n, stop, plan.timeout_s) for n in range(plan.threads)]
+    threads = [threading.Thread(target=one.run, daemon=True) for one in recorders]
+    for thread in threads:
+        thread.start()
+    sys.stdin.readline()
+    stop.set()
+    for thread in threads:
+        thread.join()
     failures = [one.failure for one in recorders if one.failure]
     if failures:
         raise failures[0]
-    with Client(plan.servers, key_file=plan.key_file, timeout=PATIENCE_S) as client:
-        last = Recorder(plan, plan.threads, client, stop)
-        for key in plan.keys:
-            assert last.record(OperationKind.READ, key), "the healed cluster answers no read"
-    return [operation for one in (*recorders, last) for operation in one.operations]
+    last = Recorder(plan, plan.threads, stop, PATIENCE_S)
+    for key in plan.keys:
+        assert last.record(OperationKind.READ, key), "the healed cluster answers no read"
+    recorders.append(last)
+    for one in recorders:
+        one.close()
+    return [operation for one in recorders for operation in one.operations]
 
 
 class ClientProcess:

@@ -111,13 +111,17 @@ class Nemesis:
 
     def _cut_off(self) -> None:
         """One server and all others no longer hear each other; clients may hear both."""
-        self._part([self._random.choice(self._living())])
+        self._part([self._random.choice(self._living())], self._cluster.names)
 
     def _split(self) -> None:
-        """Two groups, the leader in the smaller one."""
+        """Two groups, the leader in the smaller one, and some clients with each: who is left with
+        a deposed leader must not be told old news.
+        """
         leader = self._cluster.leader()
         others = [name for name in self._cluster.names if name != leader]
-        self._part([leader, *self._random.sample(others, len(self._cluster.names) // 2 - 1)])
+        some = self._random.sample(self._clients, len(self._clients) // 2)
+        with_leader = self._random.sample(others, len(self._cluster.names) // 2 - 1)
+        self._part([leader, *with_leader, *some], [*self._cluster.names, *self._clients])
 
     def _bridge(self) -> None:
         """Two groups that one server still hears both of; clients hear one group only."""
@@ -150,8 +154,8 @@ class Nemesis:
         doubling, loss = self._random.uniform(0.05, 0.5), self._random.uniform(0, 0.1)
         self._lab.blow(Weather(loss, doubling, delay_ms))
 
-    def _part(self, group: list[str]) -> None:
-        self._cut_both(group, [name for name in self._cluster.names if name not in group])
+    def _part(self, group: list[str], hosts: list[str]) -> None:
+        self._cut_both(group, [host for host in hosts if host not in group])
 
     def _cut_both(self, one: list[str], other: list[str]) -> None:
         for receivers, senders in ((one, other), (other, one)):
