@@ -91,7 +91,8 @@ class Mailroom:
         if opened.kind is Kind.SERVER:
             message = decode_message(opened.body)
             arrivals.mails.append(Mail(opened.sender, opened.receiver, opened.cluster, message))
-            self._addresses.heard(opened.sender, address, now_us)
+            if self.cluster is None or opened.cluster in (None, self.cluster):
+                self._addresses.heard(opened.sender, address, now_us)
         elif opened.kind is Kind.REQUEST:
             message = decode_request(opened.body)
             origin = Origin(address, opened.process)

@@ -93,6 +93,15 @@ def test_answers_follow_a_member_that_moved(me: Place, peer: Place) -> None:
     assert me.wire.sent[0][1] == MOVED
 
 
+def test_mail_of_another_cluster_moves_nobody(me: Place, peer: Place) -> None:
+    """A member's mail keeps going where the cluster's own mail comes from."""
+    peer.mailroom.send_mail([Mail(PEER, ME, OTHER_CLUSTER, TimeoutNow(1))])
+    ((data, _),) = peer.wire.sent
+    me.mailroom.open_batch([(data, MOVED)], 1)
+    me.mailroom.send_mail([Mail(ME, PEER, CLUSTER, TimeoutNow(1))])
+    assert me.wire.sent[0][1] == HOME
+
+
 def test_what_is_not_authentic_moves_nobody(me: Place) -> None:
     """A forged or replayed datagram costs a counter, and nothing else."""
     forger = Place(PEER, ME, OTHER_KEYS)
