@@ -189,7 +189,7 @@ class Client:
         for handle, value in session.take_completions():
             self._complete(handle, value)
         when_us = session.next_deadline()
-        if when_us is not None and when_us != self._timer_us:
+        if when_us is not None and not 0 <= self._timer_us <= when_us:
             self._timer_us = when_us
             self._schedule.at(when_us, self._ring, when_us)
 

@@ -166,8 +166,11 @@ class Process:
         self.act(lambda now_us: self.replica.handle(mails, requests, now_us))
 
     def _set_timer(self) -> None:
+        """Sees that it wakes when something is due; most deadlines only move away, so a timer that
+        is set too early stays, and is set again when it rings.
+        """
         when_us = self._clock.when(self.replica.next_deadline())
-        if self._timer_us == when_us:
+        if 0 <= self._timer_us <= when_us:
             return
         self._timer_us = when_us
         self.around.schedule.at(when_us, self._ring, when_us)
@@ -178,6 +181,9 @@ class Process:
             return
         self._timer_us = -1
         if self.is_paused:
+            return
+        if self.is_alive and self.now_us() < self.replica.next_deadline():
+            self._set_timer()
             return
         self.act(lambda now_us: self.replica.handle((), (), now_us))
 
