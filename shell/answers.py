@@ -153,7 +153,7 @@ def status_of(answer: Answer) -> ExitStatus:
             return status
         case Submitted(outcome=outcome):
             return _failed_if(outcome != DONE)
-        case StatusShown(in_detail=True, reports=reports):
+        case StatusShown(reports=reports):
             return _failed_if(all(report.answer is None for report in reports))
         case Dumped(dumps=dumps):
             return _failed_if(all(dump.error is not None for dump in dumps))

@@ -89,7 +89,7 @@ def list_keys(on: Operations, prefix: str = "") -> Answer:
 def status(on: Operations, letters: str | None = None) -> Answer:
     """`status [NAME]`."""
     if letters is None:
-        return StatusShown(_answering(on.servers.ask()), in_detail=False)
+        return StatusShown(on.servers.ask(), in_detail=False)
     name = on.servers.resolve(letters)
     reports = [report for report in on.servers.ask() if report.name == name]
     if not reports:

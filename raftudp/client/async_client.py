@@ -80,6 +80,11 @@ class AsyncClient:
             if handle is not None:
                 handle.cancel()
         self._link.close()
+        self._link.session.abandon()
+        for completion in self._link.session.take_completions():
+            ended = self._outcomes.get(completion.handle)
+            if ended is not None and not ended.done():
+                ended.set_result(completion.value)
         for outcome in self._outcomes.values():
             if not outcome.done():
                 outcome.set_result(ClientError(calls.CLOSED))

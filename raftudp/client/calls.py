@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from raftudp.client.requests import Administer, Get, ListKeys
 from raftudp.client.results import Dump, Listing, Value
 from raftudp.consensus.vocabulary import Cluster, Membership
-from raftudp.errors import ClientError
+from raftudp.errors import ClientError, InvalidRequest
 from raftudp.store.commands import CompareAndSet, Delete, Put
 from raftudp.wire.client_messages import FoundCluster, OpenCluster, Stop, Transfer
 
@@ -21,8 +21,15 @@ CLOSED: Final = "the client is closed"
 
 
 def in_bytes(text: str | bytes) -> bytes:
-    """Text as UTF-8, bytes as they are."""
-    return text.encode() if isinstance(text, str) else text
+    """Text as UTF-8, bytes as they are; raise InvalidRequest for anything else."""
+    if isinstance(text, bytes | bytearray | memoryview):
+        return bytes(text)
+    if not isinstance(text, str):
+        raise InvalidRequest(f"a key or value is text or bytes, not {type(text).__name__}")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest("this text has characters that UTF-8 does not know") from None
 
 
 def put(key: str | bytes, value: str | bytes) -> Put:

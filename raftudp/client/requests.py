@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple, TypeAlias, assert_never
 
 from raftudp.errors import InvalidRequest
-from raftudp.limits import KEY_BYTES_MAXIMUM, VALUE_BYTES_MAXIMUM
+from raftudp.limits import KEY_BYTES_MAXIMUM, NAME_BYTES_MAXIMUM, VALUE_BYTES_MAXIMUM
 from raftudp.store.commands import CompareAndSet, Delete, Put
-from raftudp.wire.client_messages import Action
+from raftudp.wire.client_messages import Action, Transfer
 
 WriteOperation: TypeAlias = Put | Delete | CompareAndSet
 
@@ -67,8 +67,13 @@ def check_limits(operation: Operation) -> None:
         case ListKeys(prefix, after, limit):
             _check_key_length("prefix", prefix)
             _check_key_length("key to go on after", after or b"")
-            if limit is not None and limit < 1:
-                raise InvalidRequest(f"a limit is at least 1, not {limit}")
+            if limit is not None and (type(limit) is not int or limit < 1):
+                raise InvalidRequest(f"a limit is a whole number from 1 on, not {limit!r}")
+        case Administer(_, Transfer(target)):
+            if not target.isascii():
+                raise InvalidRequest("a server's name is ASCII text")
+            if len(target) > NAME_BYTES_MAXIMUM:
+                raise InvalidRequest(f"a server's name has at most {NAME_BYTES_MAXIMUM} letters")
         case AskStatus() | Administer():
             pass
         case _:

@@ -240,6 +240,11 @@ class Session:
         self._deadlines.pop(handle).cancel()
         self._completions.append(Completion(handle, value))
 
+    def abandon(self) -> None:
+        """End all that is under way, as its deadline would: not done, unknown, or no answer."""
+        for handle in list(self._deadlines):
+            self._expire(handle)
+
     def _expire(self, handle: int) -> None:
         error = self._writes.expire(handle) or self._questions.expire(handle)
         assert error is not None, "an operation is a write or a question until it ends"

@@ -32,7 +32,7 @@ from raftudp.client.results import (
     Written,
 )
 from raftudp.consensus.vocabulary import Cluster, Membership
-from raftudp.errors import ClientError
+from raftudp.errors import ClientError, NotDone
 from raftudp.store.commands import Item
 
 WAKE_BYTES: int = 4_096
@@ -262,7 +262,12 @@ class Client:
         with self._lock:
             self._is_closed = True
             waiting = [submission.outcome for submission in self._submissions]
-        for outcome in [*waiting, *self._outcomes.values()]:
+        for outcome in waiting:
+            outcome.set_result(NotDone(calls.CLOSED))
+        self._link.session.abandon()
+        for handle, value in self._link.session.take_completions():
+            self._outcomes.pop(handle).set_result(value)
+        for outcome in self._outcomes.values():
             outcome.set_result(ClientError(calls.CLOSED))
         self._link.close()
         self._waker.close()

@@ -6,11 +6,19 @@ from collections import Counter
 
 import pytest
 
+from raftudp.client import calls
 from raftudp.client.requests import Get
 from raftudp.client.results import Found, Written
 from raftudp.consensus.vocabulary import Cluster
 from raftudp.encoding.records import decode_command
-from raftudp.errors import ClientError, NoAnswer, NotDone, OutcomeUnknown, SessionExpired
+from raftudp.errors import (
+    ClientError,
+    InvalidRequest,
+    NoAnswer,
+    NotDone,
+    OutcomeUnknown,
+    SessionExpired,
+)
 from raftudp.store.commands import Outcome, Put
 from raftudp.wire import client_messages as messages
 from raftudp.wire.client_messages import (
@@ -375,3 +383,26 @@ def test_every_failure_is_a_client_error_of_one_line() -> None:
         outcome = world.ask(operation, SECOND)
         assert isinstance(outcome, ClientError)
         assert "\n" not in str(outcome)
+
+
+@pytest.mark.parametrize("wrong", [5, None, ["a"], (object(),), "\ud800"])
+def test_what_is_neither_text_nor_bytes_is_refused_before_it_is_sent(wrong: object) -> None:
+    """It belongs to its caller alone, and harms no other operation."""
+    with pytest.raises(InvalidRequest):
+        calls.put("key", wrong)  # type: ignore[arg-type]  # that is the test
+    assert calls.put(bytearray(b"k"), memoryview(b"v")) == Put(b"k", b"v")
+
+
+def test_a_session_that_ends_tells_what_became_of_everything() -> None:
+    """A write that was sent is unknown, one that was not is not done."""
+    world = World()
+    sent = world.submit(Put(b"a", b"1"))
+    world.run(lambda: bool(world["ss-0"].received))
+    for replica in world.replicas.values():
+        replica.is_up = False
+    world.run_for(100_000)
+    waiting = world.session.submit(Put(b"b", b"2"), world.now_us, world.now_us + SECOND)
+    world.session.abandon()
+    ended = {c.handle: c.value for c in world.session.take_completions()}
+    assert isinstance(ended.get(waiting), NotDone)
+    assert sent in world.completed or isinstance(ended[sent], NotDone | OutcomeUnknown)
