@@ -81,6 +81,9 @@ def run_shell(
 
     `named` are the addresses of servers whose names are known; `starter` brings the verb `start`.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a locale may know fewer letters
     servers = Servers(client, named)
     lookups = Lookups(client, servers)
     operations = Operations(
